@@ -1,0 +1,2 @@
+//! todo-backend.
+fn main() {}

@@ -1,0 +1,2 @@
+//! todo-event-service.
+fn main() {}

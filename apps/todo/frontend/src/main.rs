@@ -1,0 +1,2 @@
+//! todo-frontend.
+fn main() {}

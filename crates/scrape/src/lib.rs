@@ -1,0 +1,1 @@
+//! scrape (being written).
