@@ -1,1 +1,27 @@
-//! model (being written).
+//! The words every stage shares: labels, matchers, samples, time, and the two traits everything meets at.
+//!
+//! A stage that produces samples writes them through [`Append`], a batch at a time; a stage that reads them asks
+//! through [`Select`] and decodes a series at a time into reused [`Columns`]. Nothing here does IO, reads a clock
+//! other than through [`Clock`], or knows which store, scraper or query engine is on the other side.
+
+mod append;
+mod clock;
+mod duration;
+mod labels;
+mod matcher;
+mod re2;
+mod relabel;
+mod sample;
+mod select;
+mod target;
+
+pub use append::{Append, AppendError, Appended, Batch, Rejection, Row, SeriesRef};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use re2::{AnchoredRegex, RegexError};
+pub use relabel::{RelabelAction, RelabelError, RelabelRule, relabel};
+pub use sample::{Columns, STALE_NAN_BITS, Sample, is_stale, stale_nan};
+pub use select::{LabelQuery, Select, SelectError, Selection, Series};
+pub use target::TargetGroup;
