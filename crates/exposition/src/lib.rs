@@ -1,1 +1,13 @@
-//! exposition (being written).
+//! Bytes ↔ samples: Prometheus text 0.0.4 and OpenMetrics 1.0 text are read, text 0.0.4 is written.
+//!
+//! Input: the body of a scrape, or families of metrics of this process. Output: borrowed entries of that body, or text
+//! for a body. No IO, no clock, no label processing: what a scrape makes of an entry is decided in the scrape crate.
+//! Protobuf is not spoken and never offered.
+
+mod float;
+mod kind;
+mod writer;
+
+pub use float::{push_float, push_open_metrics_float};
+pub use kind::MetricKind;
+pub use writer::TextWriter;

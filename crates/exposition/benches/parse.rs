@@ -1,0 +1,2 @@
+//! Placeholder main so that the bench target exists while the parser is being written.
+fn main() {}
