@@ -1,0 +1,19 @@
+/** Grafana's dashboard API, same origin: the list of dashboards and one dashboard's JSON model. */
+import type { DashboardModel } from '../grafana/model';
+import { getJson } from './http';
+
+export interface DashboardHit {
+  uid: string;
+  title: string;
+  tags?: string[];
+  folderTitle?: string;
+}
+
+export function searchDashboards(signal?: AbortSignal): Promise<DashboardHit[]> {
+  return getJson<DashboardHit[]>('/api/search?type=dash-db', signal);
+}
+
+export async function loadDashboard(uid: string, signal?: AbortSignal): Promise<DashboardModel> {
+  const body = await getJson<{ dashboard: DashboardModel }>(`/api/dashboards/uid/${encodeURIComponent(uid)}`, signal);
+  return body.dashboard;
+}

@@ -1,0 +1,65 @@
+/** The Kubernetes API as far as the overview needs it: pods, their logs, and events where the server has them. */
+import { ApiError, getJson, getText } from './http';
+
+interface ContainerState {
+  waiting?: { reason?: string; message?: string };
+  running?: { startedAt?: string };
+  terminated?: { reason?: string; exitCode?: number; message?: string };
+}
+
+export interface Pod {
+  metadata: { name: string; namespace: string; creationTimestamp?: string; labels?: Record<string, string> };
+  spec?: { nodeName?: string; containers?: { name: string; image?: string }[] };
+  status?: {
+    phase?: string;
+    podIP?: string;
+    startTime?: string;
+    conditions?: { type: string; status: string; reason?: string; message?: string }[];
+    containerStatuses?: {
+      name: string;
+      ready?: boolean;
+      restartCount?: number;
+      image?: string;
+      state?: ContainerState;
+      lastState?: ContainerState;
+    }[];
+  };
+}
+
+export interface KubernetesEvent {
+  metadata: { name: string; creationTimestamp?: string };
+  type?: string;
+  reason?: string;
+  message?: string;
+  count?: number;
+  lastTimestamp?: string;
+  eventTime?: string;
+  involvedObject?: { kind?: string; name?: string };
+}
+
+const namespaced = (namespace: string, rest: string) => `/api/v1/namespaces/${encodeURIComponent(namespace)}/${rest}`;
+
+export async function listPods(namespace: string, signal?: AbortSignal): Promise<Pod[]> {
+  return (await getJson<{ items?: Pod[] }>(namespaced(namespace, 'pods'), signal)).items ?? [];
+}
+
+/** The last `tailLines` lines a container wrote. */
+export function podLog(
+  pod: { namespace: string; name: string; container?: string },
+  tailLines: number,
+  signal?: AbortSignal,
+): Promise<string> {
+  const parameters = new URLSearchParams({ tailLines: String(tailLines) });
+  if (pod.container) parameters.set('container', pod.container);
+  return getText(namespaced(pod.namespace, `pods/${encodeURIComponent(pod.name)}/log?${parameters}`), signal);
+}
+
+/** Undefined where the server has no events API. */
+export async function listEvents(namespace: string, signal?: AbortSignal): Promise<KubernetesEvent[] | undefined> {
+  try {
+    return (await getJson<{ items?: KubernetesEvent[] }>(namespaced(namespace, 'events'), signal)).items ?? [];
+  } catch (error) {
+    if (error instanceof ApiError && [404, 405, 501].includes(error.status)) return undefined;
+    throw error;
+  }
+}

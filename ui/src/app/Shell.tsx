@@ -1,0 +1,114 @@
+/** The frame around every page: header with navigation, time, theme; the page itself is loaded when its route is opened. */
+import { Component, lazy, Suspense, type ReactNode } from 'react';
+import { errorText } from '../api/http';
+import { Icon } from './icons';
+import { Link, useUrl } from './router';
+import { toggleTheme, useTheme } from './theme';
+import { useRefreshLoop } from './time';
+import { TimeControls } from './TimeControls';
+import { loadPage } from './pages';
+
+const Overview = lazy(loadPage.overview);
+const Dashboards = lazy(loadPage.dashboards);
+const Dashboard = lazy(loadPage.dashboard);
+const Explore = lazy(loadPage.explore);
+const Targets = lazy(loadPage.targets);
+
+const sections = [
+  { href: '/', label: 'Overview', owns: (path: string) => path === '/' },
+  { href: '/dashboards', label: 'Dashboards', owns: (path: string) => path.startsWith('/dashboards') || path.startsWith('/d/') },
+  { href: '/explore', label: 'Explore', owns: (path: string) => path.startsWith('/explore') },
+  { href: '/targets', label: 'Targets', owns: (path: string) => path.startsWith('/targets') },
+];
+
+function Page({ path }: { path: string }) {
+  const dashboard = /^\/d\/([^/]+)/.exec(path);
+  if (dashboard) {
+    const uid = decodeURIComponent(dashboard[1] as string);
+    return <Dashboard key={uid} uid={uid} />;
+  }
+  if (path === '/') return <Overview />;
+  if (path === '/dashboards') return <Dashboards />;
+  if (path === '/explore') return <Explore />;
+  if (path === '/targets') return <Targets />;
+  return (
+    <div className="page narrow">
+      <h1>There is no page at {path}</h1>
+      <p>
+        Go to the <Link href="/">overview</Link>.
+      </p>
+    </div>
+  );
+}
+
+/** A page that fails to render says so instead of leaving the window empty. */
+class Guard extends Component<{ children: ReactNode }, { error?: unknown }> {
+  override state: { error?: unknown } = {};
+
+  static getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+
+  override render() {
+    if (this.state.error === undefined) return this.props.children;
+    return (
+      <div className="page narrow">
+        <div className="notice error" role="alert">
+          <strong>This page failed to draw.</strong> {errorText(this.state.error)}
+        </div>
+      </div>
+    );
+  }
+}
+
+function ThemeToggle() {
+  const { name } = useTheme();
+  const label = name === 'dark' ? 'Use the light theme' : 'Use the dark theme';
+  return (
+    <button type="button" className="button icon-button" aria-label={label} title={label} onClick={toggleTheme}>
+      <Icon name={name === 'dark' ? 'sun' : 'moon'} />
+    </button>
+  );
+}
+
+function Header({ path }: { path: string }) {
+  return (
+    <header className="header">
+      <a className="skip" href="#main">
+        Skip to content
+      </a>
+      <Link href="/" className="brand" aria-label="tidewatch, overview">
+        <img src="/favicon.svg" alt="" width="22" height="22" />
+        tidewatch
+      </Link>
+      <nav aria-label="Sections">
+        {sections.map(({ href, label, owns }) => (
+          <Link key={href} href={href} aria-current={owns(path) ? 'page' : undefined}>
+            {label}
+          </Link>
+        ))}
+      </nav>
+      <div className="header-end">
+        <TimeControls />
+        <ThemeToggle />
+      </div>
+    </header>
+  );
+}
+
+export function Shell() {
+  const path = useUrl().pathname.replace(/(.)\/$/, '$1');
+  useRefreshLoop();
+  return (
+    <>
+      <Header path={path} />
+      <main id="main" tabIndex={-1}>
+        <Guard key={path}>
+          <Suspense fallback={<div className="page" aria-busy="true" />}>
+            <Page path={path} />
+          </Suspense>
+        </Guard>
+      </main>
+    </>
+  );
+}

@@ -1,0 +1,88 @@
+/**
+ * The time range and refresh interval that all pages share. Both are in the URL (`from`, `to`, `refresh`), so that every view can be shared; a page
+ * may give defaults. `useTimeRange` resolves "now" anew at every refresh.
+ */
+import { useEffect, useMemo } from 'react';
+import { parseDuration } from '../time/duration';
+import { defaultRange, resolveRange, zoomOut, type RawRange, type TimeRange } from '../time/range';
+import { setParameters, useUrl } from './router';
+import { Store, useStore } from './store';
+
+export const refreshIntervals = ['off', '5s', '10s', '30s', '1m', '5m', '15m'];
+
+/** Counts refreshes; everything that shows data depends on it. */
+const tick = new Store(0);
+
+export interface PageDefaults {
+  range: RawRange;
+  refresh: string;
+}
+
+/** What the current page uses where the URL says nothing: a dashboard's own time and refresh. */
+const defaults = new Store<PageDefaults>({ range: defaultRange, refresh: '30s' });
+
+export function usePageDefaults(range: RawRange | undefined, refresh: string | undefined): void {
+  const from = range?.from ?? defaultRange.from;
+  const to = range?.to ?? defaultRange.to;
+  useEffect(() => {
+    defaults.set({ range: { from, to }, refresh: refresh ?? '30s' });
+  }, [from, to, refresh]);
+}
+
+export function refreshNow(): void {
+  tick.set(tick.get() + 1);
+}
+
+export function rawRangeOf(url: URL, fallback: RawRange): RawRange {
+  const { searchParams } = url;
+  return { from: searchParams.get('from') ?? fallback.from, to: searchParams.get('to') ?? fallback.to };
+}
+
+export function useRawRange(fallback?: RawRange): RawRange {
+  const url = useUrl();
+  const page = useStore(defaults);
+  const { from, to } = rawRangeOf(url, fallback ?? page.range);
+  return useMemo(() => ({ from, to }), [from, to]);
+}
+
+export function useTimeRange(fallback?: RawRange): TimeRange {
+  const raw = useRawRange(fallback);
+  const count = useStore(tick);
+  // every tick resolves "now" again
+  return useMemo(() => resolveRange(raw, Date.now()), [raw, count]);
+}
+
+export function useTick(): number {
+  return useStore(tick);
+}
+
+export function useRefreshInterval(): string {
+  const url = useUrl();
+  const page = useStore(defaults);
+  return url.searchParams.get('refresh') ?? page.refresh;
+}
+
+/** Runs the refreshes while the page is visible; mounted once. */
+export function useRefreshLoop(): void {
+  const interval = useRefreshInterval();
+  useEffect(() => {
+    const ms = interval === 'off' ? undefined : parseDuration(interval);
+    if (!ms) return undefined;
+    const timer = window.setInterval(() => {
+      if (document.visibilityState === 'visible') refreshNow();
+    }, Math.max(ms, 1000));
+    return () => window.clearInterval(timer);
+  }, [interval]);
+}
+
+export function setRange({ from, to }: RawRange): void {
+  setParameters({ from, to });
+}
+
+export function zoomTo(fromMs: number, toMs: number): void {
+  setRange({ from: String(Math.round(fromMs)), to: String(Math.round(toMs)) });
+}
+
+export function zoomOutFrom(range: TimeRange): void {
+  setRange(zoomOut(range, Date.now()));
+}

@@ -1,0 +1,4 @@
+/** Overview. */
+export default function Overview() {
+  return <div className="page" />;
+}
