@@ -1,0 +1,3 @@
+//! Tests that hold the repository to its own rules.
+
+mod tidy;
