@@ -14,6 +14,7 @@ mod relabel;
 mod sample;
 mod select;
 mod target;
+mod timestamp;
 
 pub use append::{Append, AppendError, Appended, Batch, Rejection, Row, SeriesRef};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -25,3 +26,4 @@ pub use relabel::{RelabelAction, RelabelError, RelabelRule, relabel};
 pub use sample::{Columns, STALE_NAN_BITS, Sample, is_stale, stale_nan};
 pub use select::{LabelQuery, Select, SelectError, Selection, Series};
 pub use target::TargetGroup;
+pub use timestamp::{TimestampError, civil_from_days, days_from_civil, format_timestamp, parse_timestamp};
