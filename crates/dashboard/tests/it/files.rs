@@ -1,0 +1,94 @@
+//! The repository's files as the tests need them. Input: the source tree. Output: dashboards, rules and text. Reads only
+//! the fields that the tests look at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use tidewatch_dashboard::{Dashboard, FOLDER_ANNOTATION, Span, Values, is_dashboard, load_configmap};
+
+/// The files that hold dashboards.
+pub(crate) const DASHBOARDS: [&str; 2] =
+    ["kubernetes/monitoring/grafana-dashboard.yaml", "kubernetes/monitoring/kubernetes-dashboard.yaml"];
+
+/// How often the shipped ServiceMonitors scrape, in milliseconds.
+pub(crate) const SCRAPE_INTERVAL_MS: i64 = 30_000;
+
+pub(crate) fn path(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
+}
+
+pub(crate) fn read(relative: &str) -> String {
+    std::fs::read_to_string(path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+}
+
+#[derive(Deserialize)]
+struct ConfigMap {
+    metadata: Metadata,
+    data: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    namespace: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+/// The dashboards of one manifest.
+pub(crate) fn dashboards(relative: &str) -> Vec<Dashboard> {
+    let map: ConfigMap = serde_saphyr::from_str(&read(relative)).unwrap();
+    let labels = map.metadata.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    assert!(is_dashboard(labels), "{relative}: the sidecar would not find it");
+    let name = format!("{}/{}", map.metadata.namespace, map.metadata.name);
+    let folder = map.metadata.annotations.get(FOLDER_ANNOTATION).map(String::as_str);
+    let data = map.data.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    load_configmap(relative, &name, folder, data).into_iter().map(|loaded| loaded.unwrap()).collect()
+}
+
+/// All shipped dashboards.
+pub(crate) fn all_dashboards() -> Vec<Dashboard> {
+    DASHBOARDS.iter().flat_map(|file| dashboards(file)).collect()
+}
+
+/// What a dashboard opens with, for the last half hour.
+pub(crate) fn opening_values(dashboard: &Dashboard) -> Values {
+    let to_ms = 1_800_000_000_000;
+    let span = Span { from_ms: to_ms - 1_800_000, to_ms, interval_ms: 15_000, scrape_interval_ms: SCRAPE_INTERVAL_MS };
+    Values::defaults(dashboard, span, |_| Vec::new())
+}
+
+/// One alert of the shipped PrometheusRule.
+#[derive(Deserialize)]
+pub(crate) struct Alert {
+    pub(crate) alert: String,
+    pub(crate) expr: String,
+    #[serde(rename = "for")]
+    pub(crate) hold: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Rules {
+    spec: Groups,
+}
+
+#[derive(Deserialize)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Alert>,
+}
+
+/// The shipped alerts, in order.
+pub(crate) fn alerts() -> Vec<Alert> {
+    let rules: Rules = serde_saphyr::from_str(&read("kubernetes/monitoring/prometheus-rules.yaml")).unwrap();
+    rules.spec.groups.into_iter().flat_map(|group| group.rules).collect()
+}

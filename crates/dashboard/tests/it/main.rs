@@ -1,0 +1,7 @@
+//! The files of `kubernetes/monitoring` as they are shipped: read from the repository, checked as a cluster would take
+//! them, compared with `docs/metrics-used.md`. Starts nothing.
+
+mod files;
+mod metrics;
+mod rules;
+mod shipped;
