@@ -1,0 +1,72 @@
+//! `addresses.json`: where a running tidewatch listens, for scripts and for `tidewatch query`.
+//!
+//! Written into the data directory once every listener is bound, replaced as a whole so that a reader never sees half
+//! a file, removed at a clean stop.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+const FILE: &str = "addresses.json";
+
+/// Base URLs of everything a person or script may open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Addresses {
+    /// The web page, if it has a listener of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ui: Option<String>,
+    /// The Prometheus API.
+    pub(crate) prometheus: String,
+    /// Exposed Services by name.
+    #[serde(default)]
+    pub(crate) services: BTreeMap<String, String>,
+    /// The process that listens.
+    pub(crate) pid: u32,
+}
+
+impl Addresses {
+    /// Writes the file into the data directory.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn write(&self, data_dir: &Path) -> io::Result<PathBuf> {
+        let path = data_dir.join(FILE);
+        let staged = data_dir.join(format!(".{FILE}.new"));
+        fs::write(&staged, serde_json::to_string_pretty(self)? + "\n")?;
+        fs::rename(&staged, &path)?;
+        Ok(path)
+    }
+
+    /// Reads the file of a data directory; `None` when there is none or it is not readable as one.
+    pub(crate) fn read(data_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(data_dir.join(FILE)).ok()?).ok()
+    }
+
+    /// Removes the file at a clean stop.
+    pub(crate) fn remove(data_dir: &Path) {
+        // a file that is gone already is what is wanted
+        let _ = fs::remove_file(data_dir.join(FILE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Addresses::read(folder.path()), None);
+        let written = Addresses {
+            ui: Some("http://127.0.0.1:3000".into()),
+            prometheus: "http://127.0.0.1:9090".into(),
+            services: BTreeMap::from([("todo-backend".into(), "http://127.0.0.1:8000".into())]),
+            pid: 7,
+        };
+        written.write(folder.path()).unwrap();
+        assert_eq!(Addresses::read(folder.path()), Some(written));
+        Addresses::remove(folder.path());
+        assert_eq!(Addresses::read(folder.path()), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! The command line: what can be asked of the program, with its defaults.
+//!
+//! Input: the process's arguments. Output: plain values for the commands. Nothing is read or started here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Monitoring and autoscaling of a Kubernetes application, on one machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidewatch",
+    version,
+    about = "Runs a Kubernetes application on this machine and watches it, driven by the files that deploy it",
+    after_help = "Examples:\n  \
+        tidewatch up                                  run the application of ./tidewatch.yaml and watch it\n  \
+        tidewatch up -f k8s/                          the same for your own manifests\n  \
+        kustomize build . | tidewatch up -f -         ... from standard input\n  \
+        tidewatch serve --config.file prometheus.yml  only the monitoring, in place of Prometheus\n  \
+        tidewatch query 'sum(rate(http_requests_total[2m]))' --range 30m\n\n\
+        Everything listens on 127.0.0.1 only. Documentation: README.md, ARCHITECTURE.md."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an application's manifests as local processes, scrape, store, query and draw them
+    ///
+    /// Starts each Deployment's replicas as processes, Services as proxies to them, and watches them as Prometheus,
+    /// kube-state-metrics, cAdvisor and Grafana would in a cluster. Runs until Ctrl-C; no process is left behind.
+    Up(UpArgs),
+    /// Run only the monitoring from a prometheus.yml, with Prometheus's own flags
+    Serve(ServeArgs),
+    /// Ask a running tidewatch (or any Prometheus) a PromQL query
+    ///
+    /// Prints a table for an instant query and draws a plot for a range.
+    Query(QueryArgs),
+    /// Kills process groups when the parent is gone; started by `up` itself
+    #[command(hide = true)]
+    Guard,
+}
+
+/// Settings of `up`.
+#[derive(Args, Debug)]
+pub(crate) struct UpArgs {
+    /// A manifest, a folder of manifests, or - for standard input; repeatable. Default: those that the
+    /// configuration names
+    #[arg(short, long = "file", value_name = "PATH")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Which program runs which image, and what is exposed. Default: ./tidewatch.yaml, if there is one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Where samples, logs and addresses.json go
+    #[arg(long, value_name = "DIR", default_value = "tidewatch-data")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Address of the web page (port 0: any free one)
+    #[arg(long = "ui-listen-address", value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
+    pub(crate) ui: SocketAddr,
+
+    /// Address of the Prometheus API (port 0: any free one)
+    #[arg(long = "web.listen-address", value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+    pub(crate) prometheus: SocketAddr,
+
+    /// Port on 127.0.0.1 that leads to a Service (0: any free one); repeatable, overrides the configuration
+    #[arg(long, value_name = "SERVICE=PORT", value_parser = parse_expose)]
+    pub(crate) expose: Vec<(String, u16)>,
+
+    /// How long samples are kept
+    #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "7d", value_parser = duration)]
+    pub(crate) retention: Duration,
+
+    /// Limits of queries.
+    #[command(flatten)]
+    pub(crate) query: QueryLimits,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// Settings of `serve`: Prometheus's own flags.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// The configuration file
+    #[arg(long = "config.file", value_name = "FILE", default_value = "prometheus.yml")]
+    pub(crate) config: PathBuf,
+
+    /// The data directory, in Prometheus's own format
+    #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data/")]
+    pub(crate) data_dir: PathBuf,
+
+    /// How long samples are kept
+    #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "15d", value_parser = duration)]
+    pub(crate) retention: Duration,
+
+    /// Address of the Prometheus API and the web page (port 0: any free one)
+    #[arg(long = "web.listen-address", value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+    pub(crate) prometheus: SocketAddr,
+
+    /// Allow POST /-/reload and /-/quit
+    #[arg(long = "web.enable-lifecycle")]
+    pub(crate) lifecycle: bool,
+
+    /// Limits of queries.
+    #[command(flatten)]
+    pub(crate) query: QueryLimits,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// Limits of queries, with Prometheus's names and defaults.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct QueryLimits {
+    /// How far back an instant selector looks for a sample
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) lookback: Duration,
+
+    /// How long a query may take
+    #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    /// How many samples a query may hold in memory
+    #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
+    pub(crate) max_samples: usize,
+
+    /// How many queries run at once
+    #[arg(long = "query.max-concurrency", value_name = "N", default_value_t = 20)]
+    pub(crate) max_concurrency: usize,
+}
+
+/// What is logged, to standard error.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogArgs {
+    /// debug, info, warn or error
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "warn")]
+    pub(crate) level: String,
+
+    /// How a line looks
+    #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings of `query`.
+#[derive(Args, Debug)]
+pub(crate) struct QueryArgs {
+    /// The PromQL expression
+    pub(crate) expression: String,
+
+    /// The server to ask. Default: the one that runs with this data directory, else http://127.0.0.1:9090
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+
+    /// The data directory whose addresses.json names the server
+    #[arg(long, value_name = "DIR", default_value = "tidewatch-data")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Instant to ask for: Unix seconds or RFC 3339. Default: now
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["range", "start", "end"])]
+    pub(crate) time: Option<String>,
+
+    /// Draw the last DURATION, e.g. 30m
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["start", "end"])]
+    pub(crate) range: Option<Duration>,
+
+    /// Start of a range: Unix seconds or RFC 3339
+    #[arg(long, value_name = "TIME", requires = "end")]
+    pub(crate) start: Option<String>,
+
+    /// End of a range
+    #[arg(long, value_name = "TIME", requires = "start")]
+    pub(crate) end: Option<String>,
+
+    /// Step of a range. Default: as many points as the plot is wide
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) step: Option<Duration>,
+
+    /// How the answer is printed
+    #[arg(short, long, value_enum, default_value_t = Output::Pretty)]
+    pub(crate) output: Output,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// A table, or a plot for a range
+    Pretty,
+    /// The server's answer as it is
+    Json,
+    /// One line a sample: labels, time, value
+    Csv,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    tidewatch_model::parse_duration(text).map_err(|e| e.to_string())
+}
+
+fn parse_expose(text: &str) -> Result<(String, u16), String> {
+    let failed = || {
+        format!("{text:?} is not SERVICE=PORT; hint: write e.g. todo-backend=8000, or 0 for any free port")
+    };
+    let (service, port) = text.split_once('=').ok_or_else(failed)?;
+    if service.is_empty() {
+        return Err(failed());
+    }
+    Ok((service.to_owned(), port.parse().map_err(|_| failed())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn prometheus_flags_are_taken() {
+        let args = "tidewatch serve --config.file=p.yml --storage.tsdb.path=d --storage.tsdb.retention.time=7d --web.listen-address=127.0.0.1:0";
+        let Command::Serve(serve) = Cli::parse_from(args.split(' ')).command else { panic!("not serve") };
+        assert_eq!(serve.retention, Duration::from_secs(7 * 86_400));
+        assert_eq!(serve.prometheus.port(), 0);
+    }
+
+    #[test]
+    fn wrong_values_name_the_remedy() {
+        let error =
+            Cli::try_parse_from(["tidewatch", "up", "--expose", "todo-backend"]).unwrap_err().to_string();
+        assert!(error.contains("hint: write e.g. todo-backend=8000"), "{error}");
+        let error =
+            Cli::try_parse_from(["tidewatch", "up", "--storage.tsdb.retention.time", "7"]).unwrap_err();
+        assert!(error.to_string().contains("hint: write e.g. 30s"), "{error}");
+    }
+}
