@@ -1,0 +1,54 @@
+//! What the three processes of the todo application share: how they are configured, served, drained, measured and logged.
+//!
+//! Input: environment variables, HTTP connections, `/proc/self`. Output: HTTP answers, `problem+json` refusals, metrics in
+//! the Prometheus text format and OpenMetrics, JSON log lines. Deliberately knows nothing about tasks or activities.
+
+mod error;
+mod settings;
+
+mod logs;
+
+mod exposition;
+mod process_metrics;
+
+mod problem;
+
+mod http_metrics;
+mod observe;
+mod routes;
+
+mod json_body;
+
+mod lifecycle;
+
+mod health;
+
+mod serve;
+
+mod client;
+
+#[cfg(feature = "database")]
+mod database;
+#[cfg(feature = "database")]
+mod migrate;
+#[cfg(feature = "database")]
+mod query_metrics;
+
+pub use client::{BaseUrl, HttpClient, http_client};
+#[cfg(feature = "database")]
+pub use database::{Database, DatabaseKind};
+pub use error::{Error, Result};
+pub use exposition::{metrics_routes, new_registry};
+pub use health::{Probe, health_routes};
+pub use http_metrics::{HttpMetrics, LATENCY_BUCKETS};
+pub use json_body::{MAX_BODY_BYTES, read_json};
+pub use lifecycle::{Lifecycle, Stop, stop_signal};
+pub use logs::{LogLevel, init_json_logs};
+#[cfg(feature = "database")]
+pub use migrate::{Migration, Migrations};
+pub use problem::{FieldError, Problem};
+#[cfg(feature = "database")]
+pub use query_metrics::{QueryMetrics, QueryType};
+pub use routes::Routes;
+pub use serve::{Listeners, ServeOutcome};
+pub use settings::{Environment, ListenSettings};
