@@ -1,0 +1,145 @@
+//! `tidewatch up` with the todo application as shipped: every target up, every panel's expression answered, nothing
+//! left behind.
+
+use crate::product::{Product, eventually, get, repository};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+/// The todo application under test; its programs are built by the same `cargo test --workspace`.
+fn todo(folder: &Path) -> Product {
+    let programs = Path::new(env!("CARGO_BIN_EXE_tidewatch")).parent().unwrap();
+    for name in ["todo-backend", "todo-frontend", "todo-event-service"] {
+        assert!(programs.join(name).exists(), "{name} is not built; hint: run cargo test --workspace, or make build");
+    }
+    Product::up(folder, &["--expose", "todo-backend=0", "--expose", "todo-frontend=0"])
+}
+
+fn all_targets_up(product: &Product) -> usize {
+    eventually("every target up", || {
+        let targets = product.api("/api/v1/targets");
+        let active = targets["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
+        let up = active.iter().filter(|t| t["health"] == "up").count();
+        (up == active.len() && up >= 9).then_some(up)
+    })
+}
+
+/// Processes whose environment or command line mentions the data directory: the pods and helpers of one product.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let needle = folder.display().to_string();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let text = [read("environ"), read("cmdline")].concat();
+        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+        if String::from_utf8_lossy(&text).contains(&needle) || cwd.starts_with(folder) {
+            found.push(format!("{pid} {}", String::from_utf8_lossy(&read("cmdline")).replace('\0', " ")));
+        }
+    }
+    found
+}
+
+fn post(url: &str, body: &Value) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let request = reqwest::Client::new().post(url).json(body);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{url}: {e}: {text}"))
+    })
+}
+
+#[test]
+fn the_todo_application_runs_and_is_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = todo(folder.path());
+    all_targets_up(&product);
+
+    // the labels that the operator would give: two backends, each with its pod
+    let backends = product.query("up{job=\"todo-backend\"}");
+    assert_eq!(backends.len(), 2, "{backends:?}");
+    for element in &backends {
+        let labels = &element["metric"];
+        assert_eq!(labels["namespace"], "todo-app-prod");
+        assert_eq!(labels["service"], "todo-backend");
+        assert_eq!(labels["container"], "backend");
+        assert_eq!(labels["endpoint"], "metrics");
+        assert!(labels["pod"].as_str().unwrap().starts_with("todo-backend-"), "{labels}");
+    }
+
+    // a task added through the frontend reaches the backend and the event service, and is counted
+    let frontend = product.address("/services/todo-frontend");
+    let task = post(&format!("{frontend}/api/tasks"), &json!({"title": "buy milk"}));
+    assert!(task.get("id").is_some(), "{task}");
+    eventually("the activity of the task", || get(&format!("{frontend}/api/activity")).1.contains("created").then_some(()));
+    assert!(get(&format!("{frontend}/")).1.contains("<html"));
+
+    // the page and its dashboards
+    let ui = product.address("/ui");
+    assert_eq!(get(&format!("{ui}/")).0, 200);
+    let found: Value = serde_json::from_str(&get(&format!("{ui}/api/search?type=dash-db")).1).unwrap();
+    assert!(found.as_array().unwrap().len() >= 2, "{found}");
+    let pods: Value = serde_json::from_str(&get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods")).1).unwrap();
+    let pod = pods["items"][0]["metadata"]["name"].as_str().unwrap_or_else(|| panic!("{pods}")).to_owned();
+    let (status, log) = get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods/{pod}/log?tailLines=5"));
+    assert_eq!(status, 200, "{log}");
+    assert!(!log.is_empty());
+}
+
+#[test]
+fn ctrl_c_leaves_no_process_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut product = todo(folder.path());
+    all_targets_up(&product);
+    assert!(processes_of(folder.path()).len() >= 6, "{:?}", processes_of(folder.path()));
+    product.signal("INT");
+    let (code, said) = product.wait();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(processes_of(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn kill_nine_leaves_no_process_behind_and_loses_no_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut product = todo(folder.path());
+    all_targets_up(&product);
+    let series = || "up{job=\"todo-backend\"}[1h]".to_owned();
+    let before: BTreeSet<String> = product.query(&series()).iter().map(|e| e["values"].to_string()).collect();
+    product.signal("KILL");
+    product.wait();
+    eventually("the end of all pods", || processes_of(folder.path()).is_empty().then_some(()));
+
+    let product = todo(folder.path());
+    all_targets_up(&product);
+    let after: Vec<String> = product.query(&series()).iter().map(|e| e["values"].to_string()).collect();
+    for values in before {
+        let start = values.trim_end_matches(']');
+        assert!(after.iter().any(|a| a.starts_with(start)), "{values} lost: {after:?}");
+    }
+}
+
+#[test]
+fn a_killed_pod_is_restarted_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = todo(folder.path());
+    all_targets_up(&product);
+    let victim = processes_of(folder.path()).into_iter().find(|p| p.contains("todo-backend")).unwrap();
+    let pid = victim.split(' ').next().unwrap().to_owned();
+    assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    let ui = product.address("/ui");
+    eventually("a restart", || {
+        let pods: Value = serde_json::from_str(&get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods")).1).ok()?;
+        let restarts = pods["items"].as_array()?.iter().filter_map(|p| {
+            p.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64)
+        });
+        (restarts.sum::<u64>() == 1).then_some(())
+    });
+}
+
+#[test]
+fn the_shipped_manifests_are_the_ones_read() {
+    for file in ["tidewatch.yaml", "kubernetes/todo-app-prod.yaml", "kubernetes/monitoring/prometheus-rules.yaml"] {
+        assert!(repository().join(file).exists(), "{file}");
+    }
+}
