@@ -56,7 +56,7 @@ impl RelabelAction {
 }
 
 /// One checked rule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelabelRule {
     source_labels: Vec<String>,
     separator: String,
