@@ -94,14 +94,21 @@ spec:
               valueFrom:
                 fieldRef:
                   fieldPath: metadata.namespace
+            # The address that the process listens on.
             - name: POD_IP
+              {{- if $root.Values.listenOnAllAddresses }}
+              value: 0.0.0.0
+              {{- else }}
               valueFrom:
                 fieldRef:
                   fieldPath: status.podIP
+              {{- end }}
             - name: PORT
               value: {{ .port | quote }}
             - name: METRICS_PORT
               value: "9464"
+            - name: DRAIN_DELAY_MS
+              value: {{ $root.Values.drainDelayMilliseconds | quote }}
             {{- range .env }}
             - name: {{ .name }}
               value: {{ .value | quote }}
@@ -138,12 +145,6 @@ spec:
             periodSeconds: 10
             timeoutSeconds: 2
             failureThreshold: 3
-          {{- if $root.Values.preStopSleepSeconds }}
-          lifecycle:
-            preStop:
-              sleep:
-                seconds: {{ $root.Values.preStopSleepSeconds }}
-          {{- end }}
           resources:
             {{- toYaml $values.resources | nindent 12 }}
           securityContext:

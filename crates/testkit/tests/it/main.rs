@@ -1,3 +1,5 @@
 //! Tests that hold the repository to its own rules.
 
+mod chart_is_fresh;
+mod manifests;
 mod tidy;

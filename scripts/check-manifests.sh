@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Checks the chart, the rendered chart, the alerts and the scripts with the tools that are installed, and says which are not:
+# helm, promtool, shellcheck. What needs no tool is checked by `make test`.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+missing=()
+have() {
+  command -v "$1" >/dev/null && return 0
+  missing+=("$1")
+  return 1
+}
+
+step() {
+  printf '==> %s\n' "$*"
+}
+
+check_chart() {
+  step "the rendered chart is fresh"
+  scripts/render-chart.sh --check
+  have helm || return 0
+  step "helm: the chart as a whole, and other values"
+  helm lint --strict --quiet helm/todo-app-prod 2>/dev/null
+  local rendered=$work/with-monitoring.yaml file
+  helm template todo-app helm/todo-app-prod --namespace todo-app-prod 2>/dev/null >"$rendered"
+  for file in kubernetes/monitoring/*.yaml; do
+    # Byte for byte: a template of Prometheus or Grafana that helm had rendered would differ.
+    grep --quiet --fixed-strings --line-regexp "# $(basename "$file")" "$rendered" ||
+      { echo "$file is not in the chart's output" >&2; return 1; }
+    awk -v name="# $(basename "$file")" '$0 == name {on = 1; next} on && ($0 == "---" || /^# Source: /) {exit} on' \
+      "$rendered" | diff --ignore-blank-lines - "$file" >/dev/null ||
+      { echo "the chart changes $file" >&2; return 1; }
+  done
+  helm template todo-app helm/todo-app-prod --set backend.autoscaling.enabled=false,networkPolicy.enabled=false \
+    --set listenOnAllAddresses=true,createNamespace=true,database.existingSecret= 2>/dev/null >"$work/other.yaml"
+  grep --quiet '^  replicas: 2$' "$work/other.yaml"
+  if helm template todo-app helm/todo-app-prod --set namespace=other >/dev/null 2>&1; then
+    echo "another namespace with monitoring must be refused" >&2
+    return 1
+  fi
+  if helm template todo-app helm/todo-app-prod --set backend.autoscaling.minReplicas=zero >/dev/null 2>&1; then
+    echo "values.schema.json must refuse minReplicas=zero" >&2
+    return 1
+  fi
+}
+
+check_alerts() {
+  have promtool || return 0
+  step "promtool: the alerts and their unit tests"
+  # promtool reads rule groups: what stands under spec, two columns to the left.
+  sed -n '/^spec:/,$ { /^spec:/d; s/^  //; p }' kubernetes/monitoring/prometheus-rules.yaml >"$work/prometheus-rules.yaml"
+  cp kubernetes/tests/prometheus-rules.test.yaml "$work/"
+  promtool check rules --lint=all --lint-fatal "$work/prometheus-rules.yaml"
+  promtool test rules "$work/prometheus-rules.test.yaml"
+}
+
+check_scripts() {
+  step "setup-monitoring.sh --dry-run"
+  scripts/setup-monitoring.sh --dry-run >/dev/null
+  have shellcheck || return 0
+  step "shellcheck"
+  shellcheck scripts/*.sh
+}
+
+check_chart
+check_alerts
+check_scripts
+((${#missing[@]} == 0)) || echo "not installed, so not asked: ${missing[*]}"
