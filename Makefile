@@ -5,7 +5,7 @@ NPM ?= npm
 UP_FLAGS ?=
 RELEASE := target/release
 
-.PHONY: up build test check ui bench test-ui conformance rendered clean help
+.PHONY: up build test check ui bench test-ui conformance rendered manifests clean help
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ conformance: build ## the same questions to tidewatch and to the real systems (n
 
 rendered: ## render the chart again (needs helm)
 	scripts/render-chart.sh
+
+manifests: ## check chart, alerts and scripts with helm, promtool and shellcheck, where installed
+	scripts/check-manifests.sh
 
 clean: ## remove what was built
 	rm -rf target ui/dist ui/node_modules
