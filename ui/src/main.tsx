@@ -4,6 +4,7 @@ import { startLoading } from './app/pages';
 import { Shell } from './app/Shell';
 import './styles/base.css';
 import './styles/layout.css';
+import './styles/dashboard.css';
 
 startLoading(window.location.pathname);
 

@@ -1,0 +1,141 @@
+// Serves ui/dist and made-up answers of the APIs the page uses, for working on the page without the rest of tidewatch.
+// Usage: npm run mock [-- port]. The content security policy is the product's, so that a violation shows here first.
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { dashboards } from './dashboards.mjs';
+import { catalog, namespace, pods } from './metrics.mjs';
+import { instant, QueryError, range, select } from './promql.mjs';
+
+const port = Number(process.argv[2] ?? process.env.PORT ?? 3100);
+const dist = new URL('../dist', import.meta.url).pathname;
+const policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+const types = { '.js': 'text/javascript', '.css': 'text/css', '.html': 'text/html; charset=utf-8', '.svg': 'image/svg+xml' };
+
+const json = (response, body, status = 200) => {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+};
+const success = (response, data, more = {}) => json(response, { status: 'success', data, ...more });
+
+async function parametersOf(request, url) {
+  if (request.method !== 'POST') return url.searchParams;
+  let body = '';
+  for await (const chunk of request) body += chunk;
+  return new URLSearchParams(body);
+}
+
+const selected = (parameters) => {
+  const matchers = parameters.getAll('match[]');
+  return matchers.length ? matchers.flatMap(select) : select('');
+};
+const unique = (values) => [...new Set(values)].sort();
+const warned = (expr) => (expr.includes('mock_warn') ? { infos: ['PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "mock_warn" (1:6)'] } : {});
+
+function targets() {
+  const ago = (seconds) => new Date(Date.now() - seconds * 1000).toISOString();
+  const active = catalog.up.series.map((labels, i) => ({
+    discoveredLabels: { __address__: labels.instance, __scheme__: 'http', __metrics_path__: '/metrics', __meta_kubernetes_namespace: namespace, __meta_kubernetes_pod_name: labels.pod ?? '' },
+    labels: Object.fromEntries(Object.entries(labels).filter(([, v]) => v)),
+    scrapePool: labels.service ? `serviceMonitor/${namespace}/${labels.service}/0` : labels.job,
+    scrapeUrl: `http://${labels.instance}${labels.metrics_path ?? '/metrics'}`,
+    globalUrl: `http://${labels.instance}${labels.metrics_path ?? '/metrics'}`,
+    lastError: '',
+    lastScrape: ago(3 + i * 2),
+    lastScrapeDuration: 0.0021 + i * 0.0007,
+    health: 'up',
+    scrapeInterval: '30s',
+    scrapeTimeout: '10s',
+  }));
+  if (process.env.MOCK_TROUBLE) {
+    Object.assign(active[1], { health: 'down', lastError: 'Get "http://127.10.1.2:9464/metrics": dial tcp 127.10.1.2:9464: connect: connection refused' });
+    Object.assign(active[2], { health: 'unknown', lastScrape: '0001-01-01T00:00:00Z' });
+  }
+  return { activeTargets: active, droppedTargets: [] };
+}
+
+function podObject(pod) {
+  const started = new Date(Date.now() - 3.2 * 3600e3).toISOString();
+  return {
+    metadata: { name: pod.name, namespace, uid: pod.uid, labels: { app: pod.workload.name }, creationTimestamp: started },
+    spec: { nodeName: 'localhost', containers: [{ name: pod.workload.container, image: pod.workload.image }] },
+    status: {
+      phase: 'Running',
+      podIP: pod.ip,
+      startTime: started,
+      conditions: [{ type: 'Ready', status: 'True' }],
+      containerStatuses: [{ name: pod.workload.container, ready: true, restartCount: pod.restarts, image: pod.workload.image, state: { running: { startedAt: started } } }],
+    },
+  };
+}
+
+function logOf(name, lines) {
+  const start = Date.now() - lines * 1700;
+  return Array.from({ length: lines }, (_, i) => {
+    const level = i % 23 === 22 ? 'WARN' : 'INFO';
+    const text = level === 'WARN' ? 'event service answered 503, event kept for retry' : `request method=GET route=/api/tasks status=200 duration_ms=${(1 + (i % 9) * 0.7).toFixed(1)}`;
+    return `${new Date(start + i * 1700).toISOString()} ${level} ${name.split('-')[1]}: ${text}`;
+  }).join('\n');
+}
+
+const routes = [
+  [/^\/api\/v1\/query$/, (r, _m, p) => {
+    const time = Number(p.get('time') ?? Date.now() / 1000);
+    const expr = p.get('query') ?? '';
+    success(r, { resultType: 'vector', result: instant(expr, time) }, warned(expr));
+  }],
+  [/^\/api\/v1\/query_range$/, (r, _m, p) => {
+    const expr = p.get('query') ?? '';
+    success(r, { resultType: 'matrix', result: range(expr, Number(p.get('start')), Number(p.get('end')), Number(p.get('step'))) }, warned(expr));
+  }],
+  [/^\/api\/v1\/labels$/, (r, _m, p) => success(r, unique(selected(p).flatMap(Object.keys)))],
+  [/^\/api\/v1\/label\/(.+)\/values$/, (r, m, p) => success(r, unique(selected(p).map((l) => l[m[1]]).filter(Boolean)))],
+  [/^\/api\/v1\/series$/, (r, _m, p) => success(r, selected(p))],
+  [/^\/api\/v1\/metadata$/, (r) => success(r, Object.fromEntries(Object.entries(catalog).map(([name, { type, help }]) => [name.replace(/_(bucket|sum|count)$/, ''), [{ type, help, unit: '' }]])))],
+  [/^\/api\/v1\/targets$/, (r) => success(r, targets())],
+  [/^\/api\/v1\/status\/buildinfo$/, (r) => success(r, { version: '0.1.0-mock' })],
+  [/^\/api\/search$/, (r) => json(r, dashboards.map(({ uid, title, tags }) => ({ uid, title, tags, type: 'dash-db', folderTitle: tags.includes('mock') ? 'Mock' : 'tidewatch', url: `/d/${uid}` })))],
+  [/^\/api\/dashboards\/uid\/(.+)$/, (r, m) => {
+    const dashboard = dashboards.find((d) => d.uid === m[1]);
+    json(r, dashboard ? { meta: { slug: m[1] }, dashboard } : { message: 'Dashboard not found' }, dashboard ? 200 : 404);
+  }],
+  [/^\/api\/v1\/namespaces\/([^/]+)\/pods$/, (r) => json(r, { kind: 'PodList', apiVersion: 'v1', items: pods.map(podObject) })],
+  [/^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/log$/, (r, m, p) => {
+    r.writeHead(200, { 'content-type': 'text/plain' });
+    r.end(logOf(m[2], Math.min(Number(p.get('tailLines') ?? 100), 400)));
+  }],
+];
+
+function serveFile(request, response, path) {
+  const safe = normalize(path).replace(/^(\.\.[/\\])+/, '');
+  const wanted = join(dist, safe);
+  const file = existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(dist, 'index.html');
+  if (!existsSync(file)) {
+    response.writeHead(404, { 'content-type': 'text/plain' });
+    response.end('ui/dist is not there yet: run npm run build');
+    return;
+  }
+  const gzip = existsSync(`${file}.gz`) && String(request.headers['accept-encoding']).includes('gzip');
+  response.writeHead(200, {
+    'content-type': types[extname(file)] ?? 'application/octet-stream',
+    'content-security-policy': policy,
+    'cache-control': file.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+    ...(gzip ? { 'content-encoding': 'gzip' } : {}),
+  });
+  createReadStream(gzip ? `${file}.gz` : file).pipe(response);
+}
+
+const server = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://mock');
+  const route = routes.find(([pattern]) => pattern.test(url.pathname));
+  try {
+    if (route) await route[1](response, route[0].exec(url.pathname), await parametersOf(request, url));
+    else if (url.pathname.startsWith('/api/')) json(response, { status: 'error', error: 'not found' }, 404);
+    else serveFile(request, response, url.pathname);
+  } catch (error) {
+    const bad = error instanceof QueryError;
+    json(response, { status: 'error', errorType: bad ? 'bad_data' : 'internal', error: bad ? `invalid parameter "query": ${error.message}` : String(error) }, bad ? 400 : 500);
+  }
+});
+
+server.listen(port, '127.0.0.1', () => console.log(`mock on http://127.0.0.1:${server.address().port}`));

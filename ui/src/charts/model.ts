@@ -1,0 +1,85 @@
+/**
+ * What a time chart shows, independent of where it comes from: series on one time grid, axes, thresholds. Made by panels/timeseriesModel.ts and by
+ * the pages; drawn by TimeChart.tsx.
+ */
+export type DrawStyle = 'line' | 'bars' | 'points';
+export type Interpolation = 'linear' | 'smooth' | 'stepBefore' | 'stepAfter';
+
+export interface SeriesStyle {
+  draw: DrawStyle;
+  interpolation: Interpolation;
+  lineWidth: number;
+  /** 0 to 100. */
+  fillOpacity: number;
+  gradient: boolean;
+  dash?: number[];
+  points: 'auto' | 'always' | 'never';
+  pointSize: number;
+  /** Connect over missing values: always, never, or over gaps shorter than this many milliseconds. */
+  spanNulls: boolean | number;
+  stack: 'none' | 'normal' | 'percent';
+  stackGroup: string;
+  /** Drawn downwards. */
+  negative: boolean;
+  /** Fill between this series and the one of that name. */
+  fillBelowTo?: string;
+}
+
+export interface ChartSeries {
+  /** Stable over refreshes. */
+  key: string;
+  name: string;
+  labels: Record<string, string>;
+  color: string;
+  values: (number | null)[];
+  style: SeriesStyle;
+  /** The axis it belongs to. */
+  scale: string;
+  format: (value: number) => string;
+  hidden: { legend: boolean; tooltip: boolean; chart: boolean };
+}
+
+export interface Threshold {
+  /** -Infinity for the base. */
+  value: number;
+  color: string;
+}
+
+export interface ChartAxis {
+  scale: string;
+  side: 'left' | 'right' | 'hidden';
+  label?: string;
+  min?: number;
+  max?: number;
+  softMin?: number;
+  softMax?: number;
+  /** Base of a logarithmic scale. */
+  log?: 2 | 10;
+  grid: boolean;
+  /** Ticks at powers of two, for bytes. */
+  binary: boolean;
+  /** Text of a value with a number of decimals, its number part and its unit. */
+  tick: (value: number, decimals: number) => { text: string; number: string };
+  thresholds: { steps: Threshold[]; lines: boolean; areas: boolean; dashed: boolean };
+}
+
+export interface ChartModel {
+  /** Milliseconds since the epoch, ascending. */
+  times: number[];
+  series: ChartSeries[];
+  axes: ChartAxis[];
+}
+
+export const plainStyle: SeriesStyle = {
+  draw: 'line',
+  interpolation: 'linear',
+  lineWidth: 1,
+  fillOpacity: 0,
+  gradient: false,
+  points: 'auto',
+  pointSize: 5,
+  spanNulls: false,
+  stack: 'none',
+  stackGroup: 'A',
+  negative: false,
+};

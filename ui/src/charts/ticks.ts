@@ -1,0 +1,28 @@
+/** Texts on the axes: values with as few decimals as tell the ticks apart, and times by how far apart the ticks are. Pure. */
+import type { ChartAxis } from './model';
+
+/** All ticks of an axis with the same number of decimals, the fewest that show each tick exactly. */
+export function valueTicks(tick: ChartAxis['tick'], values: number[]): string[] {
+  for (let decimals = 0; decimals < 5; decimals++) {
+    const shown = values.map((v) => tick(v, decimals));
+    const exact = values.every((v, i) => Number(shown[i]?.number) === Number(tick(v, decimals + 3).number));
+    if (exact || decimals === 4) return shown.map((s) => s.text);
+  }
+  return [];
+}
+
+const two = (n: number) => String(n).padStart(2, '0');
+
+/** `increment` is the distance of two ticks, both in milliseconds. Midnight shows the date when ticks are closer than a day. */
+export function timeTicks(values: number[], increment: number, span: number): string[] {
+  const day = 86_400_000;
+  return values.map((ms) => {
+    const d = new Date(ms);
+    const date = `${two(d.getMonth() + 1)}/${two(d.getDate())}`;
+    if (increment >= 28 * day) return `${d.getFullYear()}-${two(d.getMonth() + 1)}`;
+    if (increment >= day) return date;
+    const clock = `${two(d.getHours())}:${two(d.getMinutes())}`;
+    if (increment < 60_000) return `${clock}:${two(d.getSeconds())}`;
+    return span > day && d.getHours() === 0 && d.getMinutes() === 0 ? date : clock;
+  });
+}

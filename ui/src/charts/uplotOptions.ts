@@ -1,0 +1,229 @@
+/**
+ * uPlot options of a chart model: scales, axes, series, thresholds. Input: the model, the theme's colours and callbacks of TimeChart.tsx.
+ * Output: options for `new uPlot`. Draws nothing itself apart from threshold lines and areas in uPlot's hooks.
+ */
+import uPlot from 'uplot';
+import { withAlpha, type ColorTheme } from '../grafana/theme';
+import type { ChartAxis, ChartModel, ChartSeries } from './model';
+import type { StackedSeries } from './stack';
+import { timeTicks, valueTicks } from './ticks';
+
+const font = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+
+const lines = {
+  dark: { text: '#8fa1ae', grid: 'rgba(150, 180, 200, 0.09)', tick: 'rgba(150, 180, 200, 0.18)' },
+  light: { text: '#56677a', grid: 'rgba(20, 50, 80, 0.08)', tick: 'rgba(20, 50, 80, 0.16)' },
+};
+
+/** Powers of two from a millionth to an exabyte. */
+const binaryIncrements = Array.from({ length: 81 }, (_, i) => 2 ** (i - 20));
+
+function yRange(axis: ChartAxis): uPlot.Scale.Range {
+  return (_u, dataMin: number | null, dataMax: number | null) => {
+    const low = dataMin ?? 0;
+    const high = dataMax ?? 1;
+    if (axis.log) {
+      const [logMin, logMax] = uPlot.rangeLog(low > 0 ? low : 1, high > 0 ? high : 10, axis.log, true);
+      return [axis.min ?? logMin, axis.max ?? logMax];
+    }
+    const flatZero = low === 0 && high === 0;
+    const [min, max] = uPlot.rangeNum(low, flatZero ? 1 : high, {
+      min: { pad: 0.1, hard: axis.min ?? -Infinity, soft: axis.softMin ?? 0, mode: axis.softMin === undefined ? 3 : 1 },
+      max: { pad: 0.1, hard: axis.max ?? Infinity, soft: axis.softMax ?? 0, mode: axis.softMax === undefined ? 3 : 1 },
+    });
+    return [axis.min ?? min, axis.max ?? max];
+  };
+}
+
+function yAxis(axis: ChartAxis, theme: ColorTheme): uPlot.Axis {
+  const colors = lines[theme.name];
+  return {
+    scale: axis.scale,
+    show: axis.side !== 'hidden',
+    side: axis.side === 'right' ? 1 : 3,
+    label: axis.label,
+    labelFont: font,
+    labelSize: axis.label ? 18 : 0,
+    labelGap: 0,
+    font,
+    stroke: colors.text,
+    gap: 5,
+    space: 26,
+    incrs: axis.binary ? binaryIncrements : undefined,
+    grid: { show: axis.grid, stroke: colors.grid, width: 1 },
+    ticks: { show: false },
+    border: { show: false },
+    values: (_u, splits) => {
+      const texts = valueTicks(axis.tick, splits.filter((v) => v != null));
+      return axis.log ? splits.map((v) => (v == null ? '' : axis.tick(v, 2).text)) : texts;
+    },
+    size: (u, values) => {
+      if (!values) return 36;
+      u.ctx.save();
+      u.ctx.font = font;
+      const widest = Math.max(0, ...values.map((v) => u.ctx.measureText(v ?? '').width));
+      u.ctx.restore();
+      return Math.ceil(widest) + 10;
+    },
+  };
+}
+
+function xAxis(theme: ColorTheme): uPlot.Axis {
+  const colors = lines[theme.name];
+  return {
+    scale: 'x',
+    font,
+    stroke: colors.text,
+    size: 24,
+    gap: 5,
+    space: 64,
+    grid: { show: true, stroke: colors.grid, width: 1 },
+    ticks: { show: true, stroke: colors.tick, size: 4, width: 1 },
+    border: { show: false },
+    values: (u, splits, _axis, _space, increment) => {
+      const { min = 0, max = 0 } = u.scales.x ?? {};
+      return timeTicks(splits, increment, (max ?? 0) - (min ?? 0));
+    },
+  };
+}
+
+type Paths = uPlot.Series.PathBuilder;
+const builders: Record<string, Paths | undefined> = {
+  linear: uPlot.paths.linear?.(),
+  smooth: uPlot.paths.spline?.(),
+  stepBefore: uPlot.paths.stepped?.({ align: -1 }),
+  stepAfter: uPlot.paths.stepped?.({ align: 1 }),
+  bars: uPlot.paths.bars?.({ size: [0.9, 60] }),
+  points: () => null,
+};
+
+function fillOf({ color, style }: ChartSeries): uPlot.Series.Fill | undefined {
+  const alpha = style.fillOpacity / 100;
+  if (alpha <= 0) return undefined;
+  if (!style.gradient || style.stack !== 'none') return withAlpha(color, alpha);
+  return (u: uPlot) => {
+    const { top, height } = u.bbox;
+    const gradient = u.ctx.createLinearGradient(0, top, 0, top + height);
+    gradient.addColorStop(0, withAlpha(color, alpha));
+    gradient.addColorStop(1, withAlpha(color, 0));
+    return gradient;
+  };
+}
+
+/** Values between two gaps: a line cannot show them, so they get a point. */
+function isolatedPoints(u: uPlot, seriesIndex: number, shown: boolean): number[] | null {
+  const values = u.data[seriesIndex];
+  if (shown || !values) return null;
+  const isolated: number[] = [];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) isolated.push(i);
+  }
+  return isolated.length > 0 ? isolated : null;
+}
+
+function seriesOptions(series: ChartSeries): uPlot.Series {
+  const { style } = series;
+  const paths = builders[style.draw === 'line' ? style.interpolation : style.draw];
+  const always = style.draw === 'points' || style.points === 'always';
+  return {
+    label: series.name,
+    scale: series.scale,
+    show: !series.hidden.chart,
+    stroke: series.color,
+    width: style.draw === 'points' ? 0 : style.lineWidth,
+    dash: style.dash,
+    fill: fillOf(series),
+    paths,
+    spanGaps: style.spanNulls === true,
+    pxAlign: style.draw === 'bars',
+    points: {
+      size: style.pointSize,
+      width: 1,
+      stroke: series.color,
+      fill: series.color,
+      ...(always ? { show: true } : style.points === 'never' || style.draw === 'bars' ? { show: false } : {}),
+      ...(style.draw === 'bars' ? {} : { filter: isolatedPoints as uPlot.Series.Points.Filter }),
+    },
+  };
+}
+
+function drawThresholds(u: uPlot, axis: ChartAxis, part: 'areas' | 'lines'): void {
+  const { ctx, bbox } = u;
+  const { min, max } = u.scales[axis.scale] ?? {};
+  if (min == null || max == null) return;
+  const y = (value: number) => u.valToPos(Math.min(Math.max(value, min), max), axis.scale, true);
+  ctx.save();
+  axis.thresholds.steps.forEach((step, i, steps) => {
+    if (part === 'areas') {
+      const top = y(steps[i + 1]?.value ?? Infinity);
+      ctx.fillStyle = withAlpha(step.color, 0.09);
+      ctx.fillRect(bbox.left, top, bbox.width, y(step.value) - top);
+    } else if (Number.isFinite(step.value) && step.value >= min && step.value <= max) {
+      ctx.strokeStyle = withAlpha(step.color, 0.85);
+      ctx.lineWidth = 1.5 * devicePixelRatio;
+      ctx.setLineDash(axis.thresholds.dashed ? [8, 6] : []);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, Math.round(y(step.value)));
+      ctx.lineTo(bbox.left + bbox.width, Math.round(y(step.value)));
+      ctx.stroke();
+    }
+  });
+  ctx.restore();
+}
+
+export interface OptionsInput {
+  model: ChartModel;
+  stacked: StackedSeries;
+  theme: ColorTheme;
+  width: number;
+  height: number;
+  syncKey?: string;
+  range: () => { from: number; to: number };
+  hooks: uPlot.Hooks.Arrays;
+}
+
+const localEvents = new Set(['mousedown', 'mouseup', 'dblclick', 'click']);
+
+export function uplotOptions(input: OptionsInput): uPlot.Options {
+  const { model, stacked, theme, range, hooks } = input;
+  const scales: uPlot.Scales = {
+    x: { time: true, range: () => [range().from, range().to] },
+  };
+  for (const axis of model.axes) {
+    scales[axis.scale] = { range: yRange(axis), ...(axis.log ? { distr: 3, log: axis.log } : {}) };
+  }
+  const areas = model.axes.filter((a) => a.thresholds.areas);
+  const thresholdLines = model.axes.filter((a) => a.thresholds.lines);
+  return {
+    width: input.width,
+    height: input.height,
+    ms: 1,
+    padding: [8, 10, 0, model.axes.some((a) => a.side === 'left') ? 0 : 10],
+    legend: { show: false },
+    focus: { alpha: 1 },
+    cursor: {
+      points: { size: 7, width: 1.5 },
+      drag: { x: true, y: false, setScale: false, dist: 4 },
+      focus: { prox: 24 },
+      ...(input.syncKey
+        ? {
+            sync: {
+              key: input.syncKey,
+              setSeries: false,
+              scales: ['x', null],
+              filters: { pub: (type: string) => !localEvents.has(type), sub: (type: string) => !localEvents.has(type) },
+            },
+          }
+        : {}),
+    },
+    scales,
+    axes: [xAxis(theme), ...model.axes.map((axis) => yAxis(axis, theme))],
+    series: [{}, ...model.series.map(seriesOptions)],
+    bands: stacked.bands.map(([upper, lower]) => ({ series: [upper + 1, lower + 1] })),
+    hooks: {
+      ...hooks,
+      drawClear: [(u) => areas.forEach((axis) => drawThresholds(u, axis, 'areas'))],
+      draw: [(u) => thresholdLines.forEach((axis) => drawThresholds(u, axis, 'lines')), ...(hooks.draw ?? [])],
+    },
+  } as uPlot.Options;
+}

@@ -1,0 +1,98 @@
+/**
+ * Runs the queries of a dashboard's panels, all at once, and keeps each panel's state in a store of its own, so that an answer redraws one panel. A
+ * new run (other time range, variables, refresh) cancels the one before it; what is shown stays until the new answer is there.
+ */
+import type { DataFrame } from '@grafana/data';
+import { errorText } from '../api/http';
+import { Store } from '../app/store';
+import { interpolateText, type VariableValues } from '../grafana/interpolate';
+import type { Box, Cell } from '../grafana/layout';
+import type { TimeRange } from '../time/range';
+import { fetchPanel, QueryShare, type PanelResult } from './fetch';
+import { panelFrames } from './fields';
+import { isSupported } from './registry';
+
+export interface PanelState {
+  loading: boolean;
+  result?: PanelResult;
+  frames?: DataFrame[];
+  error?: string;
+}
+
+export interface RunInput {
+  variables: VariableValues;
+  range: TimeRange;
+}
+
+const noResult = (range: TimeRange): PanelState => ({ loading: false, result: { targets: [], notices: [], range, step: 0 }, frames: [] });
+
+/** Panels that draw from their targets; a panel without any is a text, or has nothing to ask. */
+const asks = (cell: Cell) => isSupported(cell.panel.type) && cell.panel.type !== 'text';
+
+export class DashboardRun {
+  private readonly states = new Map<string, Store<PanelState>>();
+  private input: RunInput | undefined;
+  private asked = new Set<string>();
+  private controller = new AbortController();
+  private share = new QueryShare(this.controller.signal);
+
+  stateOf(key: string): Store<PanelState> {
+    let state = this.states.get(key);
+    if (!state) {
+      state = new Store<PanelState>({ loading: true });
+      this.states.set(key, state);
+    }
+    return state;
+  }
+
+  /** Asks for every cell that this run has not asked for yet. Another `input` object begins another run. */
+  start(input: RunInput, cells: Cell[], boxOf: (cell: Cell) => Box): void {
+    if (input !== this.input) {
+      this.stop();
+      this.input = input;
+    }
+    for (const cell of cells) {
+      if (cell.panel.type === 'row' || this.asked.has(cell.key)) continue;
+      this.asked.add(cell.key);
+      if (asks(cell)) void this.ask(input, cell, boxOf(cell).width);
+      else this.stateOf(cell.key).set(noResult(input.range));
+    }
+  }
+
+  stop(): void {
+    this.controller.abort();
+    this.controller = new AbortController();
+    this.share = new QueryShare(this.controller.signal);
+    this.asked = new Set();
+    this.input = undefined;
+  }
+
+  private async ask({ variables, range }: RunInput, { key, panel, scoped }: Cell, width: number): Promise<void> {
+    const store = this.stateOf(key);
+    const { signal } = this.controller;
+    store.set({ ...store.get(), loading: true });
+    const scope = { variables, scoped };
+    try {
+      const result = await fetchPanel({ panel, scope, range, width }, this.share);
+      const frames = await panelFrames(panel, result, (text) => interpolateText(text, scope));
+      if (!signal.aborted) store.set({ loading: false, result, frames });
+    } catch (error) {
+      if (!signal.aborted) store.set({ loading: false, error: errorText(error) });
+    }
+  }
+}
+
+/** Notices when every panel that was visible at the start of a run has been drawn, and leaves a performance mark. */
+export class DrawTracker {
+  private waiting = new Set<string>();
+
+  expect(keys: string[]): void {
+    this.waiting = new Set(keys);
+  }
+
+  readonly drawn = (key: string): void => {
+    if (!this.waiting.delete(key) || this.waiting.size > 0) return;
+    // the frame that shows the last panel has been produced when the task after it runs
+    requestAnimationFrame(() => setTimeout(() => performance.mark('dashboard-drawn')));
+  };
+}
