@@ -4,10 +4,20 @@
 //! for a body. No IO, no clock, no label processing: what a scrape makes of an entry is decided in the scrape crate.
 //! Protobuf is not spoken and never offered.
 
+mod content_type;
+mod error;
 mod float;
 mod kind;
+mod labels;
+mod open_metrics;
+mod parser;
+mod text;
 mod writer;
 
+pub use content_type::{ContentTypeError, Format};
+pub use error::ParseError;
 pub use float::{push_float, push_open_metrics_float};
 pub use kind::MetricKind;
+pub use labels::LabelPairs;
+pub use parser::{Entry, Exemplar, Parser, SeriesEntry};
 pub use writer::TextWriter;
