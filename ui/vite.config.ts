@@ -1,6 +1,6 @@
 /**
  * Build, development server and unit test configuration.
- * The aliases keep parts of `@grafana/data` that we never use out of the bundle: translations, time zone tables, and lodash as one block.
+ * The aliases keep parts of `@grafana/data` that we never use out of the bundle: translations, time zone tables, schema validation, and lodash as one block.
  */
 import react from '@vitejs/plugin-react';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^@grafana\/i18n$/, replacement: here('./src/grafana/untranslated.ts') },
+      { find: /^zod$/, replacement: here('./src/grafana/unvalidated.ts') },
       { find: /^lodash$/, replacement: 'lodash-es' },
       { find: /^moment-timezone$/, replacement: here('./node_modules/moment-timezone/moment-timezone.js') },
     ],

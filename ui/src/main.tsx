@@ -1,4 +1,4 @@
-/** Entry: starts loading the page's chunk, then renders the shell. */
+/** Entry: loads the page's chunk, then renders the shell with it. */
 import { createRoot } from 'react-dom/client';
 import { startLoading } from './app/pages';
 import { Shell } from './app/Shell';
@@ -6,8 +6,8 @@ import './styles/base.css';
 import './styles/layout.css';
 import './styles/dashboard.css';
 
-startLoading(window.location.pathname);
-
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element with id "root"');
-createRoot(root).render(<Shell />);
+const render = () => createRoot(root).render(<Shell />);
+// a chunk that cannot be loaded is reported by the shell, which tries it again
+void startLoading(window.location.pathname).then(render, render);

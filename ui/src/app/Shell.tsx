@@ -1,18 +1,12 @@
 /** The frame around every page: header with navigation, time, theme; the page itself is loaded when its route is opened. */
-import { Component, lazy, Suspense, type ReactNode } from 'react';
+import { Component, type ReactNode } from 'react';
 import { errorText } from '../api/http';
 import { Icon } from './icons';
 import { Link, useUrl } from './router';
 import { toggleTheme, useTheme } from './theme';
 import { useRefreshLoop } from './time';
 import { TimeControls } from './TimeControls';
-import { loadPage } from './pages';
-
-const Overview = lazy(loadPage.overview);
-const Dashboards = lazy(loadPage.dashboards);
-const Dashboard = lazy(loadPage.dashboard);
-const Explore = lazy(loadPage.explore);
-const Targets = lazy(loadPage.targets);
+import { routeOf, usePage } from './pages';
 
 const sections = [
   { href: '/', label: 'Overview', owns: (path: string) => path === '/' },
@@ -22,23 +16,20 @@ const sections = [
 ];
 
 function Page({ path }: { path: string }) {
-  const dashboard = /^\/d\/([^/]+)/.exec(path);
-  if (dashboard) {
-    const uid = decodeURIComponent(dashboard[1] as string);
-    return <Dashboard key={uid} uid={uid} />;
+  const { page, uid } = routeOf(path);
+  const shown = usePage(page);
+  if (page === undefined) {
+    return (
+      <div className="page narrow">
+        <h1>There is no page at {path}</h1>
+        <p>
+          Go to the <Link href="/">overview</Link>.
+        </p>
+      </div>
+    );
   }
-  if (path === '/') return <Overview />;
-  if (path === '/dashboards') return <Dashboards />;
-  if (path === '/explore') return <Explore />;
-  if (path === '/targets') return <Targets />;
-  return (
-    <div className="page narrow">
-      <h1>There is no page at {path}</h1>
-      <p>
-        Go to the <Link href="/">overview</Link>.
-      </p>
-    </div>
-  );
+  if (!shown) return <div className="page" aria-busy="true" />;
+  return <shown.Component key={`${shown.page} ${uid}`} uid={uid} />;
 }
 
 /** A page that fails to render says so instead of leaving the window empty. */
@@ -104,9 +95,7 @@ export function Shell() {
       <Header path={path} />
       <main id="main" tabIndex={-1}>
         <Guard key={path}>
-          <Suspense fallback={<div className="page" aria-busy="true" />}>
-            <Page path={path} />
-          </Suspense>
+          <Page path={path} />
         </Guard>
       </main>
     </>

@@ -53,6 +53,8 @@ export interface ChartAxis {
   max?: number;
   softMin?: number;
   softMax?: number;
+  /** Bars and stacks always show their foot. */
+  fromZero: boolean;
   /** Base of a logarithmic scale. */
   log?: 2 | 10;
   grid: boolean;

@@ -11,6 +11,15 @@ export function valueTicks(tick: ChartAxis['tick'], values: number[]): string[] 
   return [];
 }
 
+/** A power on a logarithmic axis: exact when it is an ordinary number, otherwise as 1e-9. */
+export function logTick(tick: ChartAxis['tick'], value: number): string {
+  for (let decimals = 0; decimals < 4; decimals++) {
+    const shown = tick(value, decimals);
+    if (Number(shown.number) !== 0 && shown.number.length < 7 && Number(shown.number) === Number(tick(value, decimals + 3).number)) return shown.text;
+  }
+  return value.toExponential(0);
+}
+
 const two = (n: number) => String(n).padStart(2, '0');
 
 /** `increment` is the distance of two ticks, both in milliseconds. Midnight shows the date when ticks are closer than a day. */

@@ -6,7 +6,7 @@ import uPlot from 'uplot';
 import { withAlpha, type ColorTheme } from '../grafana/theme';
 import type { ChartAxis, ChartModel, ChartSeries } from './model';
 import type { StackedSeries } from './stack';
-import { timeTicks, valueTicks } from './ticks';
+import { logTick, timeTicks, valueTicks } from './ticks';
 
 const font = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 
@@ -28,10 +28,24 @@ function yRange(axis: ChartAxis): uPlot.Scale.Range {
     }
     const flatZero = low === 0 && high === 0;
     const [min, max] = uPlot.rangeNum(low, flatZero ? 1 : high, {
-      min: { pad: 0.1, hard: axis.min ?? -Infinity, soft: axis.softMin ?? 0, mode: axis.softMin === undefined ? 3 : 1 },
+      min: { pad: 0.1, hard: axis.min ?? -Infinity, soft: axis.softMin ?? 0, mode: axis.softMin === undefined && !axis.fromZero ? 3 : 1 },
       max: { pad: 0.1, hard: axis.max ?? Infinity, soft: axis.softMax ?? 0, mode: axis.softMax === undefined ? 3 : 1 },
     });
     return [axis.min ?? min, axis.max ?? max];
+  };
+}
+
+/** Powers of the base, thinned to what fits the height. */
+function logSplits(axis: ChartAxis) {
+  return (u: uPlot, _axis: number, min: number, max: number): number[] => {
+    const base = axis.log ?? 10;
+    const first = Math.ceil(Math.log(min) / Math.log(base) - 1e-9);
+    const last = Math.floor(Math.log(max) / Math.log(base) + 1e-9);
+    const room = Math.max(2, u.bbox.height / devicePixelRatio / 28);
+    const stride = Math.max(1, Math.ceil((last - first + 1) / room));
+    const splits: number[] = [];
+    for (let power = first; power <= last; power += stride) splits.push(base ** power);
+    return splits;
   };
 }
 
@@ -53,10 +67,8 @@ function yAxis(axis: ChartAxis, theme: ColorTheme): uPlot.Axis {
     grid: { show: axis.grid, stroke: colors.grid, width: 1 },
     ticks: { show: false },
     border: { show: false },
-    values: (_u, splits) => {
-      const texts = valueTicks(axis.tick, splits.filter((v) => v != null));
-      return axis.log ? splits.map((v) => (v == null ? '' : axis.tick(v, 2).text)) : texts;
-    },
+    ...(axis.log ? { splits: logSplits(axis), filter: (_u: uPlot, splits: number[]) => splits } : {}),
+    values: (_u, splits) => (axis.log ? splits.map((v) => logTick(axis.tick, v)) : valueTicks(axis.tick, splits)),
     size: (u, values) => {
       if (!values) return 36;
       u.ctx.save();

@@ -3,9 +3,9 @@
  * `var-` parameters. See panels/run.ts for the queries and panels/PanelFrame.tsx for what a panel shows.
  */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import { loadDashboard } from '../api/grafana';
 import { isAbort } from '../api/http';
 import { Icon } from '../app/icons';
+import { takeDashboard } from '../app/pages';
 import { currentUrl, useUrl } from '../app/router';
 import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
@@ -180,7 +180,7 @@ function LoadedDashboard({ dashboard }: { dashboard: DashboardModel }) {
 }
 
 export default function Dashboard({ uid }: { uid: string }) {
-  const { value, error } = useLoad((signal) => loadDashboard(uid, signal), [uid]);
+  const { value, error } = useLoad((signal) => takeDashboard(uid, signal), [uid]);
   if (error) {
     return (
       <div className="page narrow">

@@ -41,8 +41,8 @@ export function tile(count: number, width: number, height: number, orientation =
 }
 
 /** Font size at which a text fits a box, in pixels. */
-export function fitText(text: string, width: number, height: number, largest = 64): number {
-  return Math.max(10, Math.min(largest, height, width / Math.max(text.length * 0.58, 1)));
+export function fitText(text: string, width: number, height: number, largest = 54): number {
+  return Math.max(10, Math.min(largest, height, width / Math.max(text.length * 0.62, 1)));
 }
 
 interface TileProps {
@@ -61,7 +61,7 @@ function StatTile({ item, options, size, named, valued }: TileProps) {
   const graph = options.graphMode !== 'none' && (item.values?.length ?? 0) > 1;
   const nameHeight = named && valued ? Math.min(20, size.height * 0.3) : 0;
   const graphHeight = graph ? size.height * 0.38 : 0;
-  const valueSize = fitText(text, size.width - 16, (size.height - nameHeight - graphHeight * 0.6) * 0.72);
+  const valueSize = fitText(text, size.width - 28, (size.height - nameHeight - graphHeight * 0.6) * 0.72);
   const centred = options.justifyMode === 'center' || !graph;
   return (
     <div

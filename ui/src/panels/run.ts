@@ -51,6 +51,8 @@ export class DashboardRun {
       this.stop();
       this.input = input;
     }
+    // loaded while the queries are under way
+    if (cells.some((cell) => cell.panel.transformations?.length)) void import('../grafana/transform');
     for (const cell of cells) {
       if (cell.panel.type === 'row' || this.asked.has(cell.key)) continue;
       this.asked.add(cell.key);

@@ -145,6 +145,7 @@ function axisOf(scale: string, config: ResolvedConfig, position: number, theme: 
     max: config.max ?? undefined,
     softMin: c.axisSoftMin as number | undefined,
     softMax: c.axisSoftMax as number | undefined,
+    fromZero: c.drawStyle === 'bars' || ['normal', 'percent'].includes(String((c.stacking as { mode?: string } | undefined)?.mode)),
     log: distribution.type === 'log' ? (distribution.log === 2 ? 2 : 10) : undefined,
     grid: position === 0,
     binary: binaryUnits.has(unit ?? ''),
