@@ -2,16 +2,17 @@
 //! Made by every module of the crate; shown to the person who wrote the dashboard. Holds no dashboard content but names.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Where a dashboard's text came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The manifest's path as the user named it.
-    pub file: String,
+    pub file: Arc<str>,
     /// The ConfigMap, as `namespace/name`.
-    pub configmap: String,
+    pub configmap: Arc<str>,
     /// The key of the ConfigMap's `data`.
-    pub key: String,
+    pub key: Arc<str>,
 }
 
 impl fmt::Display for Source {

@@ -36,7 +36,8 @@ impl Expression {
 impl Dashboard {
     /// Every Prometheus query of every panel that is not switched off, those in collapsed rows included.
     pub fn expressions(&self) -> Vec<Expression> {
-        let of_panels = self.panels.iter().flat_map(|panel| panel.targets.iter().map(move |target| (panel, target)));
+        let of_panels =
+            self.panels.iter().flat_map(|panel| panel.targets.iter().map(move |target| (panel, target)));
         of_panels
             .filter(|(_, target)| !target.hidden)
             .filter_map(|(panel, target)| {
@@ -65,7 +66,7 @@ mod tests {
                 {"id":2,"type":"stat","title":"inner","targets":[{"refId":"A","expr":"up","instant":true}]}]},
             {"id":3,"type":"timeseries","title":"outer","targets":[
                 {"refId":"A","expr":"a","hide":true},{"refId":"B","expr":"b"}]}]}"#;
-        let origin = Source { file: String::new(), configmap: String::new(), key: String::new() };
+        let origin = Source { file: "".into(), configmap: "".into(), key: "".into() };
         let all = Dashboard::parse(origin, None, json).unwrap().expressions();
         let found: Vec<_> = all.iter().map(|e| (&*e.panel, &*e.ref_id, &*e.text, e.instant)).collect();
         assert_eq!(found, [("inner", "A", "up", true), ("outer", "B", "b", false)]);

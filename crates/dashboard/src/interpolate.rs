@@ -88,7 +88,8 @@ fn duration(ms: i64) -> String {
 
 fn formatted(values: &[String], format: &str) -> Option<String> {
     let joined = |quote: &str, separator: &str| {
-        let quoted = values.iter().map(|v| format!("{quote}{}{quote}", v.replace(quote, &format!("\\{quote}"))));
+        let quoted =
+            values.iter().map(|v| format!("{quote}{}{quote}", v.replace(quote, &format!("\\{quote}"))));
         quoted.collect::<Vec<_>>().join(separator)
     };
     Some(match (format, values) {

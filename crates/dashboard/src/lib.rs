@@ -17,7 +17,9 @@ mod model;
 mod values;
 
 pub use catalog::Catalog;
-pub use configmap::{DASHBOARD_LABEL, DASHBOARD_LABEL_VALUE, FOLDER_ANNOTATION, is_dashboard, load_configmap};
+pub use configmap::{
+    DASHBOARD_LABEL, DASHBOARD_LABEL_VALUE, FOLDER_ANNOTATION, is_dashboard, load_configmap,
+};
 pub use error::{Error, Source};
 pub use expressions::Expression;
 pub use interpolate::interpolate;

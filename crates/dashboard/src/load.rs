@@ -22,7 +22,8 @@ impl Dashboard {
     /// Text that is not JSON, a model that is wrapped, exported for sharing or of another schema, a missing uid or title, no
     /// panels, a panel without queries, an undeclared variable: each names its place.
     pub fn parse(origin: Source, folder: Option<&str>, json: &str) -> Result<Self, Error> {
-        let not_json = |reason: serde_json::Error| Error::Json { origin: origin.clone(), reason: reason.to_string() };
+        let not_json =
+            |reason: serde_json::Error| Error::Json { origin: origin.clone(), reason: reason.to_string() };
         let raw: Box<RawValue> = serde_json::from_str(json).map_err(not_json)?;
         let model: Value = serde_json::from_str(json).map_err(not_json)?;
         check_shape(&origin, &model)?;
@@ -73,7 +74,7 @@ fn check_shape(origin: &Source, model: &Value) -> Result<(), Error> {
             "open it in a current Grafana, save it and export it again",
         );
     }
-    if !model["panels"].as_array().is_some_and(|panels| !panels.is_empty()) {
+    if model["panels"].as_array().is_none_or(Vec::is_empty) {
         return refuse("the dashboard has no panels", "add a non-empty list \"panels\"");
     }
     Ok(())
@@ -163,23 +164,38 @@ fn panel(origin: &Source, json: &Value, row: Option<String>) -> Result<Panel, Er
     Ok(panel)
 }
 
-fn target(origin: &Source, panel: &Panel, parent: &Value, json: &Value, index: usize) -> Result<Target, Error> {
+fn target(
+    origin: &Source,
+    panel: &Panel,
+    parent: &Value,
+    json: &Value,
+    index: usize,
+) -> Result<Target, Error> {
     let default_ref = char::from(b'A' + u8::try_from(index % 26).expect("below 26")).to_string();
     let ref_id = json["refId"].as_str().map_or(default_ref, str::to_owned);
     let kind = json["datasource"]["type"].as_str().or(parent["datasource"]["type"].as_str());
     let prometheus = kind.is_none_or(|kind| kind == "prometheus");
     let expr = json["expr"].as_str().filter(|expr| !expr.trim().is_empty()).map(str::to_owned);
     if prometheus && expr.is_none() {
-        return Err(panel_error(origin, panel, format!("query {ref_id} has no expression. hint: set \"expr\"")));
+        return Err(panel_error(
+            origin,
+            panel,
+            format!("query {ref_id} has no expression. hint: set \"expr\""),
+        ));
     }
     if panel.targets.iter().any(|other| other.ref_id == ref_id) {
-        return Err(panel_error(origin, panel, format!("two queries are called {ref_id}. hint: give each its own refId")));
+        return Err(panel_error(
+            origin,
+            panel,
+            format!("two queries are called {ref_id}. hint: give each its own refId"),
+        ));
     }
     Ok(Target {
         ref_id,
         expr: expr.filter(|_| prometheus),
         legend: json["legendFormat"].as_str().map(str::to_owned),
-        instant: json["instant"].as_bool().unwrap_or_default() && !json["range"].as_bool().unwrap_or_default(),
+        instant: json["instant"].as_bool().unwrap_or_default()
+            && !json["range"].as_bool().unwrap_or_default(),
         hidden: json["hide"].as_bool().unwrap_or_default(),
     })
 }
@@ -190,7 +206,11 @@ fn variables(origin: &Source, model: &Value) -> Result<Vec<Variable>, Error> {
         .map(|(index, json)| {
             let name = text(&json["name"]);
             if name.is_empty() {
-                return Err(field_error(origin, &format!("templating.list[{index}].name"), "missing. hint: name it"));
+                return Err(field_error(
+                    origin,
+                    &format!("templating.list[{index}].name"),
+                    "missing. hint: name it",
+                ));
             }
             Ok(Variable {
                 name,
@@ -199,7 +219,11 @@ fn variables(origin: &Source, model: &Value) -> Result<Vec<Variable>, Error> {
                     Some("query") => VariableKind::Query,
                     _ => VariableKind::Fixed,
                 },
-                query: json["query"].as_str().or(json["query"]["query"].as_str()).unwrap_or_default().to_owned(),
+                query: json["query"]
+                    .as_str()
+                    .or(json["query"]["query"].as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
                 multi: json["multi"].as_bool().unwrap_or_default(),
                 include_all: json["includeAll"].as_bool().unwrap_or_default(),
                 all_value: json["allValue"].as_str().filter(|value| !value.is_empty()).map(str::to_owned),
@@ -216,7 +240,8 @@ fn check_references(dashboard: &Dashboard) -> Result<(), Error> {
     for panel in &dashboard.panels {
         for target in &panel.targets {
             let names = references(target.expr.as_deref().unwrap_or_default());
-            let declared = |name: &str| name.starts_with("__") || dashboard.variables.iter().any(|v| v.name == name);
+            let declared =
+                |name: &str| name.starts_with("__") || dashboard.variables.iter().any(|v| v.name == name);
             if let Some(variable) = names.into_iter().find(|name| !declared(name)) {
                 return Err(Error::UndeclaredVariable {
                     origin: dashboard.origin.clone(),
@@ -252,7 +277,10 @@ mod tests {
         check("{", &["not valid JSON", "line 1 column 1"]);
         check("[]", &["not a JSON object", "hint:"]);
         check(r#"{"dashboard":{"title":"x","panels":[]}}"#, &["wrapped", "keep only what is inside"]);
-        check(r#"{"apiVersion":"dashboard.grafana.app/v2beta1","kind":"Dashboard","spec":{}}"#, &["V2", "Classic"]);
+        check(
+            r#"{"apiVersion":"dashboard.grafana.app/v2beta1","kind":"Dashboard","spec":{}}"#,
+            &["V2", "Classic"],
+        );
         check(r#"{"title":"x","elements":{},"layout":{}}"#, &["V2", "Classic"]);
         check(r#"{"__inputs":[{"name":"DS_PROMETHEUS"}],"panels":[{}]}"#, &["__inputs", "datasource"]);
         check(r#"{"uid":"a","title":"b","rows":[]}"#, &["schemaVersion 16", "hint:"]);
@@ -272,13 +300,20 @@ mod tests {
         check_panels(r#"{"type":"stat","title":"P"}"#, &["panel \"P\"", "has no id"]);
         check_panels(r#"{"id":1,"title":"P"}"#, &["panel \"P\"", "has no type"]);
         check_panels(r#"{"id":7,"type":"stat"}"#, &["panel \"id 7\"", "has no queries"]);
-        check_panels(r#"{"id":1,"type":"stat","title":"P","targets":[{"refId":"B","expr":" "}]}"#, &["query B"]);
-        check_panels(r#"{"id":1,"type":"stat","title":"P","targets":[{"expr":"1"},{"refId":"A","expr":"2"}]}"#, &["A"]);
+        check_panels(
+            r#"{"id":1,"type":"stat","title":"P","targets":[{"refId":"B","expr":" "}]}"#,
+            &["query B"],
+        );
+        check_panels(
+            r#"{"id":1,"type":"stat","title":"P","targets":[{"expr":"1"},{"refId":"A","expr":"2"}]}"#,
+            &["A"],
+        );
         check_panels(r#"{"id":1,"type":"text"},{"id":1,"type":"text","title":"P"}"#, &["id 1 is used twice"]);
         check_panels(r#"{"id":1,"type":"stat","title":"P","libraryPanel":{"uid":"x"}}"#, &["library panel"]);
         let nested = r#"{"id":1,"type":"row","title":"R","panels":[{"id":2,"type":"stat","title":"P"}]}"#;
         check_panels(nested, &["panel \"P\"", "has no queries"]);
-        let undeclared = r#"{"id":1,"type":"stat","title":"P","targets":[{"expr":"up{job=~\"${job:regex}\"}"}]}"#;
+        let undeclared =
+            r#"{"id":1,"type":"stat","title":"P","targets":[{"expr":"up{job=~\"${job:regex}\"}"}]}"#;
         check_panels(undeclared, &["panel \"P\", query A", "variable $job is not declared", "hint:"]);
     }
 
@@ -292,7 +327,8 @@ mod tests {
                     {"id":4,"type":"logs","title":"q","datasource":{"type":"loki"},"targets":[{"expr":"{a=\"b\"}"}]}]}]} "#,
         )
         .unwrap();
-        let rows: Vec<(i64, Option<&str>)> = dashboard.panels().iter().map(|p| (p.id, p.row.as_deref())).collect();
+        let rows: Vec<(i64, Option<&str>)> =
+            dashboard.panels().iter().map(|p| (p.id, p.row.as_deref())).collect();
         assert_eq!(rows[1], (2, Some("open")));
         assert_eq!(rows[3], (4, Some("closed")));
         assert!(dashboard.panels()[1].targets[0].instant);

@@ -94,10 +94,11 @@ mod tests {
         let json = format!(
             r#"{{"uid":"a","title":"b","panels":[{{"id":1,"type":"text"}}],"templating":{{"list":{list}}}}}"#
         );
-        let origin = Source { file: String::new(), configmap: String::new(), key: String::new() };
+        let origin = Source { file: "".into(), configmap: "".into(), key: "".into() };
         let dashboard = Dashboard::parse(origin, None, &json).unwrap();
         let span = Span { from_ms: 0, to_ms: 1, interval_ms: 1, scrape_interval_ms: 1 };
-        let chosen = Values::defaults(&dashboard, span, |variable| vec![variable.name.clone(), "p2".into()]).chosen;
+        let chosen =
+            Values::defaults(&dashboard, span, |variable| vec![variable.name.clone(), "p2".into()]).chosen;
         assert_eq!(chosen["ns"], Choice::One("prod".into()));
         assert_eq!(chosen["job"], Choice::Verbatim(".*".into()));
         assert_eq!(chosen["pod"], Choice::Many(vec!["pod".into(), "p2".into()]));

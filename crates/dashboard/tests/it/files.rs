@@ -57,7 +57,12 @@ pub(crate) fn all_dashboards() -> Vec<Dashboard> {
 /// What a dashboard opens with, for the last half hour.
 pub(crate) fn opening_values(dashboard: &Dashboard) -> Values {
     let to_ms = 1_800_000_000_000;
-    let span = Span { from_ms: to_ms - 1_800_000, to_ms, interval_ms: 15_000, scrape_interval_ms: SCRAPE_INTERVAL_MS };
+    let span = Span {
+        from_ms: to_ms - 1_800_000,
+        to_ms,
+        interval_ms: 15_000,
+        scrape_interval_ms: SCRAPE_INTERVAL_MS,
+    };
     Values::defaults(dashboard, span, |_| Vec::new())
 }
 

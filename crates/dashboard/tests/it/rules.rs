@@ -30,11 +30,15 @@ fn there_are_six_alerts_and_each_says_what_it_means_and_what_to_do() {
         assert!(["summary", "description"].iter().all(|key| !alert.annotations[*key].is_empty()), "{name}");
         let runbook = &alert.annotations["runbook_url"];
         assert_eq!(*runbook, format!("docs/runbooks/{name}.md"));
-        let page = std::fs::read_to_string(path(runbook)).unwrap_or_else(|error| panic!("{runbook}: {error}"));
+        let page =
+            std::fs::read_to_string(path(runbook)).unwrap_or_else(|error| panic!("{runbook}: {error}"));
         for heading in ["## Cause", "## Check", "## Remedy"] {
             assert!(page.contains(heading), "{runbook} has no {heading}");
         }
-        assert!(range_windows_ms(&alert.expr).iter().all(|window| *window >= 4 * SCRAPE_INTERVAL_MS), "{name}");
+        assert!(
+            range_windows_ms(&alert.expr).iter().all(|window| *window >= 4 * SCRAPE_INTERVAL_MS),
+            "{name}"
+        );
     }
 }
 

@@ -73,8 +73,14 @@ fn panels_fill_the_grid_without_lying_on_each_other() {
         let mut taken = std::collections::BTreeMap::new();
         for panel in panels(&dashboard) {
             let at = |field: &str| panel["gridPos"][field].as_i64().unwrap();
-            assert!(at("x") + at("w") <= 24 && at("w") > 0 && at("h") > 0, "{} leaves the grid", panel["title"]);
-            for cell in (at("y")..at("y") + at("h")).flat_map(|y| (at("x")..at("x") + at("w")).map(move |x| (x, y))) {
+            assert!(
+                at("x") + at("w") <= 24 && at("w") > 0 && at("h") > 0,
+                "{} leaves the grid",
+                panel["title"]
+            );
+            for cell in
+                (at("y")..at("y") + at("h")).flat_map(|y| (at("x")..at("x") + at("w")).map(move |x| (x, y)))
+            {
                 let other = taken.insert(cell, panel["title"].clone());
                 assert_eq!(other, None, "{} lies on another panel", panel["title"]);
             }

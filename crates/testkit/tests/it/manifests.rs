@@ -1,6 +1,8 @@
 //! The shipped objects fit each other: monitors find Services, Services find ports, HPAs find Deployments that leave the
 //! replicas to them, and every container is guarded. Input: the rendered chart and `kubernetes/monitoring`. Asks no cluster.
 
+#![allow(clippy::unwrap_used)] // a test that cannot read its input has failed
+
 use serde_json::Value;
 use tidewatch_testkit::{files_below, repository};
 
@@ -55,7 +57,9 @@ fn every_monitor_reaches_the_metrics_port_of_one_service() {
         let monitor = &objects(&std::fs::read_to_string(&file).unwrap())[0];
         let services: Vec<Value> = of_kind("Service", &all)
             .into_iter()
-            .filter(|service| selects(&monitor["spec"]["selector"]["matchLabels"], &service["metadata"]["labels"]))
+            .filter(|service| {
+                selects(&monitor["spec"]["selector"]["matchLabels"], &service["metadata"]["labels"])
+            })
             .collect();
         let found: Vec<&str> = services.iter().map(name).collect();
         assert_eq!(found, [name(monitor)], "{}", file.display());
@@ -63,14 +67,18 @@ fn every_monitor_reaches_the_metrics_port_of_one_service() {
         assert_eq!(endpoint["honorLabels"], true, "{}", name(monitor));
         assert_eq!(endpoint["interval"], "30s", "{}", name(monitor));
         let ports = services[0]["spec"]["ports"].as_array().unwrap();
-        let port = ports.iter().find(|port| port["name"] == endpoint["port"]).expect("the Service names the port");
+        let port =
+            ports.iter().find(|port| port["name"] == endpoint["port"]).expect("the Service names the port");
         let pods: Vec<Value> = of_kind("Deployment", &all)
             .into_iter()
-            .filter(|d| selects(&services[0]["spec"]["selector"], &d["spec"]["template"]["metadata"]["labels"]))
+            .filter(|d| {
+                selects(&services[0]["spec"]["selector"], &d["spec"]["template"]["metadata"]["labels"])
+            })
             .collect();
         assert_eq!(pods.len(), 1, "{}", name(monitor));
         let declared = container(&pods[0])["ports"].as_array().unwrap();
-        let target = declared.iter().find(|declared| declared["name"] == port["targetPort"]).expect("the pod has it");
+        let target =
+            declared.iter().find(|declared| declared["name"] == port["targetPort"]).expect("the pod has it");
         assert_eq!(target["containerPort"], 9464);
         monitored.push(name(monitor).to_owned());
     }
@@ -91,11 +99,21 @@ fn the_autoscalers_own_the_replicas_within_the_required_bounds() {
         let metrics = spec["metrics"].as_array().unwrap();
         for metric in metrics {
             let resource = metric["resource"]["name"].as_str().unwrap();
-            assert!(!container(target)["resources"]["requests"][resource].is_null(), "{} {resource}", name(target));
+            assert!(
+                !container(target)["resources"]["requests"][resource].is_null(),
+                "{} {resource}",
+                name(target)
+            );
         }
-        let cpu = metrics.iter().find(|metric| metric["resource"]["name"] == "cpu").expect("it watches the CPU");
+        let cpu =
+            metrics.iter().find(|metric| metric["resource"]["name"] == "cpu").expect("it watches the CPU");
         assert_eq!(cpu["resource"]["target"]["averageUtilization"], 70);
-        found.push((name(target).to_owned(), spec["minReplicas"].as_i64(), spec["maxReplicas"].as_i64(), metrics.len()));
+        found.push((
+            name(target).to_owned(),
+            spec["minReplicas"].as_i64(),
+            spec["maxReplicas"].as_i64(),
+            metrics.len(),
+        ));
     }
     found.sort();
     let expected = [
@@ -135,7 +153,11 @@ fn every_container_is_bounded_probed_and_confined() {
         }
         for kind in ["requests", "limits"] {
             for resource in ["cpu", "memory"] {
-                assert!(!container["resources"][kind][resource].is_null(), "{} {kind} {resource}", name(deployment));
+                assert!(
+                    !container["resources"][kind][resource].is_null(),
+                    "{} {kind} {resource}",
+                    name(deployment)
+                );
             }
         }
         let confined = [
