@@ -5,6 +5,7 @@ import { Shell } from './app/Shell';
 import './styles/base.css';
 import './styles/layout.css';
 import './styles/dashboard.css';
+import './styles/pages.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element with id "root"');

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { activeTargets, type Labels, type Target } from '../api/prometheus';
 import { setParameters, useUrl } from '../app/router';
-import { useTick } from '../app/time';
+import { usePageDefaults, useTick } from '../app/time';
 import { useLoad } from '../app/useLoad';
 
 const stateFilters = ['all', 'up', 'down', 'unknown'] as const;
@@ -87,6 +87,7 @@ function matches(target: Target, words: string[]): boolean {
 }
 
 export default function Targets() {
+  usePageDefaults(undefined, '10s');
   const tick = useTick();
   const url = useUrl();
   const state = url.searchParams.get('state') ?? 'all';

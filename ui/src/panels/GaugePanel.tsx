@@ -11,7 +11,6 @@ interface GaugeOptions {
   reduceOptions?: ReduceOptions;
   showThresholdMarkers?: boolean;
   showThresholdLabels?: boolean;
-  orientation?: 'auto' | 'horizontal' | 'vertical';
 }
 
 /** The arc covers this much to each side of the top, in degrees. */
@@ -90,7 +89,7 @@ export function GaugePanel({ panel, frames, theme, width, height, onDrawn }: Pan
   const items = useMemo(() => reduceFrames(showFrames(panel, frames, theme), options.reduceOptions ?? {}), [panel, frames, theme]);
   useEffect(onDrawn);
   if (items.length === 0) return <NoData panel={panel} onDrawn={onDrawn} />;
-  const size = tile(items.length, width, height, options.orientation === 'horizontal' ? 'vertical' : options.orientation === 'vertical' ? 'horizontal' : 'auto');
+  const size = tile(items.length, width, height, 'auto', 1.2);
   return (
     <div className="tiles" style={{ gridTemplateColumns: `repeat(${size.columns}, minmax(0, 1fr))` }}>
       {items.map((item) => (

@@ -23,15 +23,15 @@ export interface Tiles {
   height: number;
 }
 
-/** Tiles of equal size that fill a box: side by side, one below the other, or whatever shape leaves the most room. */
-export function tile(count: number, width: number, height: number, orientation = 'auto', gap = 6): Tiles {
+/** Tiles of equal size that fill a box: side by side, one below the other, or whatever leaves the most room for content of that aspect ratio. */
+export function tile(count: number, width: number, height: number, orientation = 'auto', aspect = 2.4, gap = 6): Tiles {
   const shape = (columns: number): Tiles => {
     const rows = Math.ceil(count / columns);
     return { columns, rows, width: (width - gap * (columns - 1)) / columns, height: (height - gap * (rows - 1)) / rows };
   };
   if (orientation === 'horizontal') return shape(1);
   if (orientation === 'vertical') return shape(count);
-  const room = (t: Tiles) => Math.min(t.width / 2.4, t.height);
+  const room = (t: Tiles) => Math.min(t.width / aspect, t.height);
   let best = shape(1);
   for (let columns = 2; columns <= count; columns++) {
     const candidate = shape(columns);
