@@ -1,10 +1,51 @@
 //! The files users write, as plain types: Kubernetes objects and Prometheus's own configuration.
 //!
-//! Input: text from files, folders or standard input. Output: checked plain types, or an error that names file, line,
-//! field, value and remedy. It reads no file by itself, resolves no reference between objects and runs nothing.
+//! Input: text from files, folders or standard input. Output: checked plain types, or all errors, each with file,
+//! line, field, value and remedy; [`check`] says what does not fit together between objects. It runs nothing.
 
 mod endpoints;
 mod error;
 
+mod fields;
+mod node;
+mod quantity;
+
+mod object;
+
+mod env;
+mod pod;
+mod probe;
+
+mod autoscaler;
+mod config_map;
+mod prometheus_rule;
+mod service;
+mod service_monitor;
+mod workload;
+
+mod prometheus;
+
+mod check;
+mod load;
+mod settings;
+
+pub use autoscaler::{Autoscaler, AutoscalerMetric, MetricSource, MetricTarget, ScalingPolicy, ScalingRules};
+pub use check::{Diagnostic, Severity, check};
+pub use config_map::{ConfigMap, Secret, SecretValue};
 pub use endpoints::{EndpointAddress, EndpointPort, Endpoints, PodRef};
+pub use env::{EnvFrom, EnvSource, EnvVar, KeyRef};
 pub use error::ManifestError;
+pub use load::{Manifests, load, load_text, load_usable};
+pub use object::{LabelSelector, ObjectMeta, Other, SelectorRequirement, Source};
+pub use pod::{Container, ContainerPort, PodTemplate, PortRef, Volume, VolumeMount, VolumeSource};
+pub use probe::{Handler, Probe};
+pub use prometheus::{
+    FileDiscovery, GlobalConfig, HttpAuth, PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource,
+    parse_target_file,
+};
+pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
+pub use quantity::{Quantity, QuantityError};
+pub use service::{Service, ServicePort};
+pub use service_monitor::{MonitorEndpoint, MonitorPort, NamespaceSelector, ServiceMonitor};
+pub use settings::{ImageCommand, Settings, short_image_name};
+pub use workload::Deployment;

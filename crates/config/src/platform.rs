@@ -1,0 +1,81 @@
+//! Scrape jobs for what a cluster brings along: kube-state-metrics, the kubelet's cAdvisor, node-exporter, and the
+//! monitoring itself.
+//!
+//! Input: where tidewatch serves these pages. Output: jobs whose targets carry the labels that kube-prometheus-stack
+//! gives them, so that its rules and dashboards apply.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use tidewatch_manifest::ScrapeConfig;
+use tidewatch_model::{Labels, TargetGroup};
+
+/// How often targets are scraped where nothing else is said: the specification's 30 s.
+pub const SCRAPE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Where the pages are served.
+#[derive(Clone, Debug)]
+pub struct PlatformAddresses {
+    /// The listener of the cluster metrics.
+    pub cluster: SocketAddr,
+    /// The listener of tidewatch's own metrics.
+    pub own: SocketAddr,
+    /// The node's name.
+    pub node: String,
+}
+
+/// The jobs, in the order a list of targets shows them.
+pub fn platform_jobs(addresses: &PlatformAddresses) -> Vec<ScrapeConfig> {
+    let node = addresses.node.as_str();
+    let monitoring = [("namespace", "monitoring"), ("endpoint", "http")];
+    let kubelet = [
+        ("namespace", "kube-system"),
+        ("endpoint", "https-metrics"),
+        ("service", "kubelet"),
+        ("metrics_path", "/metrics/cadvisor"),
+        ("node", node),
+    ];
+    let mut state = job("kube-state-metrics", "/metrics/kube-state", addresses.cluster, &monitoring);
+    state.honor_labels = true;
+    let mut cadvisor = job("kubelet", "/metrics/cadvisor", addresses.cluster, &kubelet);
+    cadvisor.honor_labels = true;
+    let exporter = [("namespace", "monitoring"), ("endpoint", "http-metrics"), ("service", "node-exporter")];
+    vec![
+        state,
+        cadvisor,
+        job("node-exporter", "/metrics/node", addresses.cluster, &exporter),
+        job("prometheus", "/metrics", addresses.own, &monitoring),
+    ]
+}
+
+fn job(name: &str, path: &str, address: SocketAddr, labels: &[(&str, &str)]) -> ScrapeConfig {
+    let mut config = ScrapeConfig::new(name);
+    config.scrape_interval = SCRAPE_INTERVAL;
+    config.metrics_path = path.to_owned();
+    config.static_configs = vec![TargetGroup {
+        source: "0".to_owned(),
+        labels: Labels::from_pairs(labels.iter().copied()),
+        targets: vec![Labels::from_pairs([("__address__", address.to_string())])],
+    }];
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_carry_the_names_of_the_stack() {
+        let addresses = PlatformAddresses {
+            cluster: "127.0.0.1:1".parse().unwrap(),
+            own: "127.0.0.1:2".parse().unwrap(),
+            node: "n".into(),
+        };
+        let jobs = platform_jobs(&addresses);
+        let names: Vec<&str> = jobs.iter().map(|j| j.job_name.as_str()).collect();
+        assert_eq!(names, ["kube-state-metrics", "kubelet", "node-exporter", "prometheus"]);
+        let kubelet = &jobs[1].static_configs[0];
+        assert_eq!(kubelet.labels.get("metrics_path"), Some("/metrics/cadvisor"));
+        assert_eq!(kubelet.targets[0].get("__address__"), Some("127.0.0.1:1"));
+        assert!(jobs[1].honor_labels, "pod and container are those of the measured object");
+    }
+}
