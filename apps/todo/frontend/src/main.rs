@@ -1,2 +1,13 @@
-//! todo-frontend.
-fn main() {}
+//! The frontend's process: settings from the environment, then [`todo_frontend::run`].
+//!
+//! Input: environment variables. Output: an exit code. Deliberately nothing else.
+
+use std::process::ExitCode;
+
+use todo_frontend::{FrontendSettings, run};
+use todo_telemetry::{Environment, start};
+
+fn main() -> ExitCode {
+    let settings = FrontendSettings::from_environment(&Environment::of_process());
+    start(settings, |settings| settings.listen.log_level, run)
+}

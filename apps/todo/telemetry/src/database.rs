@@ -42,6 +42,9 @@ pub enum DatabaseKind {
 pub struct Database {
     pub(crate) pool: AnyPool,
     kind: DatabaseKind,
+    /// The setting it came from and its value without credentials, for messages.
+    variable: &'static str,
+    address: Arc<str>,
     /// SQLite has one writer at a time: waiting here is fair, waiting for its file lock is polling.
     writer: Arc<Semaphore>,
     metrics: Option<QueryMetrics>,
@@ -73,7 +76,14 @@ impl Database {
         };
         let options =
             AnyConnectOptions::from_str(&url).map_err(|_| refuse("not a URL"))?.disable_statement_logging();
-        Ok(Self { pool: pool(kind, options), kind, writer: Arc::new(Semaphore::new(1)), metrics: None })
+        Ok(Self {
+            pool: pool(kind, options),
+            kind,
+            variable,
+            address: without_credentials(&url).into(),
+            writer: Arc::new(Semaphore::new(1)),
+            metrics: None,
+        })
     }
 
     /// Reports calls and connections in `registry`.
@@ -84,6 +94,23 @@ impl Database {
     /// Which database this is.
     pub fn kind(&self) -> DatabaseKind {
         self.kind
+    }
+
+    /// The error of a first connection: what will not pass by itself is a matter of the setting.
+    pub(crate) fn not_opened(&self, error: &sqlx::Error) -> Error {
+        let hint = match self.kind {
+            DatabaseKind::Sqlite => "the folder must exist and, like the file, be writable for this process",
+            DatabaseKind::Postgres => "check user, password and database name",
+        };
+        match classified(error) {
+            Error::DatabaseFailure(reason) => Error::Setting {
+                name: self.variable,
+                value: self.address.to_string(),
+                reason,
+                hint: hint.to_owned(),
+            },
+            transient => transient,
+        }
     }
 
     /// Runs one statement to its end and returns its rows. A statement that writes is committed when this returns.

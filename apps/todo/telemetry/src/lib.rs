@@ -27,10 +27,17 @@ mod serve;
 
 mod client;
 
+mod start;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
 #[cfg(feature = "database")]
 mod database;
 #[cfg(feature = "database")]
 mod migrate;
+#[cfg(feature = "database")]
+mod prepare;
 #[cfg(feature = "database")]
 mod query_metrics;
 
@@ -46,9 +53,12 @@ pub use lifecycle::{Lifecycle, Stop, stop_signal};
 pub use logs::{LogLevel, init_json_logs};
 #[cfg(feature = "database")]
 pub use migrate::{Migration, Migrations};
+#[cfg(feature = "database")]
+pub use prepare::prepare_database;
 pub use problem::{FieldError, Problem};
 #[cfg(feature = "database")]
 pub use query_metrics::{QueryMetrics, QueryType};
 pub use routes::Routes;
 pub use serve::{Listeners, ServeOutcome};
 pub use settings::{Environment, ListenSettings};
+pub use start::start;

@@ -39,10 +39,10 @@ impl Database {
     /// Applies what is missing of `migrations`.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] when the database cannot be reached, [`Error::DatabaseFailure`] when it cannot be opened,
+    /// [`Error::DatabaseUnavailable`] when the database cannot be reached, [`Error::Setting`] when it cannot be opened,
     /// [`Error::Migration`] when a step fails; then nothing of this call remains.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<()> {
-        let mut connection = self.pool.acquire().await.map_err(|error| classified(&error))?;
+        let mut connection = self.pool.acquire().await.map_err(|error| self.not_opened(&error))?;
         let begin = match self.kind() {
             DatabaseKind::Sqlite => {
                 write_ahead_log(&mut connection).await?;

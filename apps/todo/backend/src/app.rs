@@ -1,0 +1,114 @@
+//! The backend put together: settings → database → events → routes → listening → drained.
+//!
+//! Input: settings. Output: a running process, or just its router for benchmarks. Deliberately without logic of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use todo_telemetry::{
+    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, health_routes, metrics_routes,
+    new_registry, prepare_database, stop_signal,
+};
+
+use crate::{
+    BackendSettings, Result,
+    api::{Api, task_routes},
+    event_queue::{EventQueue, RetryPolicy},
+    metrics::{EventMetrics, TaskMetrics},
+    schema::SCHEMA,
+    store::TaskStore,
+};
+
+/// Whether requests, queries and events are counted and timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instrumentation {
+    /// As the product always runs.
+    On,
+    /// For the benchmark that says what instrumentation costs.
+    Off,
+}
+
+/// The parts of a backend.
+pub struct App {
+    database: Database,
+    lifecycle: Lifecycle,
+    registry: Arc<Registry>,
+    api: Arc<Api>,
+    http: Option<HttpMetrics>,
+}
+
+impl App {
+    /// Prepares everything that does not listen. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When `DATABASE_URL` cannot be used.
+    pub fn new(settings: &BackendSettings, instrumentation: Instrumentation) -> Result<Self> {
+        let mut registry = new_registry();
+        let mut database = Database::open("DATABASE_URL", &settings.database_url)?;
+        let measured = instrumentation == Instrumentation::On;
+        if measured {
+            database.register(&mut registry);
+        }
+        let events = EventQueue::new(
+            settings.event_service.as_ref(),
+            settings.event_queue_size,
+            RetryPolicy::default(),
+            measured.then(|| EventMetrics::register(&mut registry)),
+        );
+        let metrics = measured.then(|| TaskMetrics::register(&mut registry));
+        let http = measured.then(|| HttpMetrics::register(&mut registry));
+        let api = Arc::new(Api { store: TaskStore::new(database.clone()), events, metrics });
+        Ok(Self { database, lifecycle: Lifecycle::new(), registry: Arc::new(registry), api, http })
+    }
+
+    /// The routes that people and probes use.
+    pub fn router(&self) -> Router {
+        let database = self.database.clone();
+        let probe: Probe = Arc::new(move || {
+            let database = database.clone();
+            Box::pin(async move { database.ping().await.map_err(|error| error.to_string()) })
+        });
+        task_routes(Routes::new(self.http.as_ref()))
+            .uncounted(health_routes(self.lifecycle.clone(), Some(probe)))
+            .finish(Arc::clone(&self.api))
+    }
+
+    /// The route that Prometheus uses.
+    pub fn metrics_router(&self) -> Router {
+        metrics_routes(Arc::clone(&self.registry))
+    }
+
+    /// Brings the database to this release's schema, then declares the process ready. A database that is away is awaited in
+    /// the background.
+    ///
+    /// # Errors
+    /// When waiting would not help.
+    pub async fn prepare(&self) -> Result<()> {
+        Ok(prepare_database(&self.database, &SCHEMA, &self.lifecycle).await?)
+    }
+
+    /// Sends the waiting events within `longest`, then closes the database.
+    pub async fn close(&self, longest: Duration) {
+        self.api.events.close(longest).await;
+        self.database.close().await;
+    }
+}
+
+/// Runs a backend until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever prevents the start; it is text for the log.
+pub async fn run(settings: BackendSettings) -> Result<ServeOutcome> {
+    let stop = stop_signal()?;
+    let app = App::new(&settings, Instrumentation::On)?;
+    if settings.event_service.is_none() {
+        tracing::warn!("EVENT_SERVICE_URL is not set: events are not sent");
+    }
+    let listeners = Listeners::bind(&settings.listen).await?;
+    app.prepare().await?;
+    let outcome = listeners.serve(app.router(), app.metrics_router(), app.lifecycle.clone(), stop).await;
+    app.close(settings.listen.shutdown_timeout).await;
+    tracing::info!("stopped");
+    Ok(outcome)
+}

@@ -1,0 +1,27 @@
+//! The event service's table.
+//!
+//! Input: nothing. Output: the migrations. Only types that SQLite and PostgreSQL share. The unique pair is what makes a repeated
+//! event harmless, whichever replica it reaches. Deliberately has no foreign key: tasks live elsewhere.
+
+use todo_telemetry::{Migration, Migrations};
+
+pub(crate) const SCHEMA: Migrations = Migrations {
+    table: "todo_event_service_migrations",
+    steps: &[Migration {
+        version: 1,
+        name: "activities",
+        statements: &[
+            "CREATE TABLE activities (\
+             id {identity}, \
+             event_source TEXT NOT NULL, \
+             event_id TEXT NOT NULL, \
+             event_type TEXT NOT NULL, \
+             task_id BIGINT NOT NULL, \
+             event_time TEXT, \
+             title TEXT, \
+             changed TEXT NOT NULL, \
+             UNIQUE (event_source, event_id))",
+            "CREATE INDEX activities_by_task ON activities (task_id, id)",
+        ],
+    }],
+};

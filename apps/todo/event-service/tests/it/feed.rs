@@ -1,0 +1,66 @@
+//! The feed: order, pages, filter, on SQLite and PostgreSQL.
+
+use serde_json::{Value, json};
+use todo_telemetry::testing::Running;
+
+use crate::{database_in, event, start_on};
+
+#[tokio::test]
+async fn on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = database_in(&folder);
+    replicas_share_a_feed(&start_on(&url, &[]).await, &start_on(&url, &[]).await).await;
+}
+
+/// Needs a PostgreSQL database without activities in `TODO_TEST_POSTGRES_URL`.
+#[tokio::test]
+async fn on_postgres() {
+    let Ok(url) = std::env::var("TODO_TEST_POSTGRES_URL") else {
+        eprintln!("skipped: set TODO_TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
+        return;
+    };
+    let (first, second) = tokio::join!(start_on(&url, &[]), start_on(&url, &[]));
+    replicas_share_a_feed(&first, &second).await;
+}
+
+async fn replicas_share_a_feed(first: &Running, second: &Running) {
+    for number in 0..5 {
+        let replica = if number % 2 == 0 { first } else { second };
+        let answer = replica.ask(
+            "POST",
+            "/events/tasks",
+            event(&format!("e{number}"), "task.updated", number % 2 + 1),
+        );
+        assert_eq!(answer.await.status, 200);
+    }
+    // A repeated event, at the other replica too, is taken and changes nothing.
+    for replica in [first, second] {
+        let answer = replica.ask("POST", "/events/tasks", event("e0", "task.updated", 1)).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({"status": "SUCCESS"})));
+    }
+    let feed = async |query: &str| {
+        let page = second.ask("GET", &format!("/api/activity{query}"), Value::Null).await.json();
+        let items = page["items"].as_array().unwrap().iter();
+        let ids: Vec<String> = items.map(|item| item["event_id"].as_str().unwrap().to_owned()).collect();
+        (ids.join(" "), page["next_before"].clone())
+    };
+    assert_eq!(feed("").await, ("e4 e3 e2 e1 e0".to_owned(), Value::Null));
+    assert_eq!(feed("?task_id=2").await.0, "e3 e1");
+    assert_eq!(feed("?task_id=99").await.0, "");
+    let (newest, before) = feed("?limit=2").await;
+    assert_eq!(newest, "e4 e3");
+    let (older, before) = feed(&format!("?limit=2&before={before}")).await;
+    assert_eq!(older, "e2 e1");
+    assert_eq!(feed(&format!("?limit=2&before={before}")).await, ("e0".to_owned(), Value::Null));
+    assert_eq!(feed(&format!("?task_id=1&before={before}")).await.0, "e0");
+    let page = first.ask("GET", "/api/activity?limit=1", Value::Null).await.json();
+    let mut newest = page["items"][0].clone();
+    assert!(newest["id"].take().is_i64());
+    assert_eq!(
+        newest,
+        json!({
+            "id": null, "event_id": "e4", "type": "task.updated", "task_id": 1, "time": "2026-01-01T10:00:00Z",
+            "title": "Buy milk", "changed": ["title"],
+        })
+    );
+}
