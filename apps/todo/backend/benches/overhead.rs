@@ -1,2 +1,190 @@
-//! Placeholder.
-fn main() {}
+//! What instrumentation costs: the backend's real router with and without it, in one run.
+//!
+//! Input: nothing; `cargo bench -p todo-backend`, with `-- <pairs>` for more or fewer than the default. Output: for each kind of
+//! request the ratio of throughput and of CPU time per request, median and spread over many alternating pairs of rounds. Load comes
+//! from keep-alive connections over loopback in the same process; its cost is the same on both sides, so the CPU figures also
+//! hold for a process of its own only as an upper bound of the difference per request, which is printed in microseconds.
+//! Deliberately no statistics library: the order of rounds alternates, and medians of ratios do the rest.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use axum::Router;
+use todo_backend::{App, BackendSettings, Instrumentation};
+use todo_telemetry::Environment;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+const CONNECTIONS: usize = 4;
+const REQUESTS_PER_CONNECTION: usize = 500;
+const DEFAULT_PAIRS: usize = 60;
+
+/// One kind of request.
+struct Scenario {
+    name: &'static str,
+    request: String,
+    status: &'static str,
+}
+
+/// What one round took, per request.
+#[derive(Clone, Copy)]
+struct Round {
+    wall: Duration,
+    cpu: Duration,
+}
+
+fn main() {
+    let pairs = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(DEFAULT_PAIRS);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime can be built").block_on(measure(pairs));
+}
+
+async fn measure(pairs: usize) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let [with, without] = [
+        serve(&folder, "with", Instrumentation::On).await,
+        serve(&folder, "without", Instrumentation::Off).await,
+    ];
+    let body = "{\"title\":\"Buy milk\",\"priority\":\"high\"}";
+    let scenarios = [
+        Scenario { name: "read one task", request: get("/api/tasks/1"), status: "200" },
+        Scenario { name: "list 20 tasks", request: get("/api/tasks"), status: "200" },
+        Scenario { name: "refuse a path (no database)", request: get("/nothing"), status: "404" },
+        Scenario { name: "create a task", request: post("/api/tasks", body), status: "201" },
+    ];
+    let create = post("/api/tasks", body);
+    for server in [with, without] {
+        round(server, &create, "201", 50).await;
+    }
+    println!(
+        "{CONNECTIONS} connections, {REQUESTS_PER_CONNECTION} requests each per round, {pairs} pairs of rounds"
+    );
+    for scenario in &scenarios {
+        compare(scenario, with, without, pairs).await;
+    }
+}
+
+async fn serve(folder: &tempfile::TempDir, name: &str, instrumentation: Instrumentation) -> SocketAddr {
+    let url = format!("sqlite:{}/{name}.db", folder.path().display());
+    let environment = Environment::of([("DATABASE_URL", url.as_str())]);
+    let settings = BackendSettings::from_environment(&environment).expect("the settings are right");
+    let app = App::new(&settings, instrumentation).expect("the database can be opened");
+    app.prepare().await.expect("the database can be migrated");
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let router: Router = app.router();
+    tokio::spawn(async move {
+        // Kept for as long as it serves.
+        let _app = app;
+        axum::serve(listener, router).await
+    });
+    address
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n")
+}
+
+fn post(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+async fn compare(scenario: &Scenario, with: SocketAddr, without: SocketAddr, pairs: usize) {
+    let run = async |server| round(server, &scenario.request, scenario.status, REQUESTS_PER_CONNECTION).await;
+    for server in [with, without] {
+        run(server).await;
+    }
+    let (mut throughput, mut cpu, mut extra, mut base) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..pairs {
+        // Whoever comes first in one pair comes second in the next.
+        let (on, off) = if pair % 2 == 0 {
+            let on = run(with).await;
+            (on, run(without).await)
+        } else {
+            let off = run(without).await;
+            (run(with).await, off)
+        };
+        throughput.push(off.wall.as_secs_f64() / on.wall.as_secs_f64());
+        cpu.push(on.cpu.as_secs_f64() / off.cpu.as_secs_f64());
+        extra.push((on.cpu.as_secs_f64() - off.cpu.as_secs_f64()) * 1e6);
+        base.push(off.cpu.as_secs_f64() * 1e6);
+    }
+    println!(
+        "{:<28} throughput with/without {}   CPU with/without {}   CPU per request {:.1} µs, {:+.2} µs with",
+        scenario.name,
+        spread(&mut throughput),
+        spread(&mut cpu),
+        median(&mut base),
+        median(&mut extra),
+    );
+}
+
+/// Sends the same request over a few connections and waits for every answer.
+async fn round(server: SocketAddr, request: &str, status: &'static str, each: usize) -> Round {
+    let mut streams = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(server).await.expect("the server listens");
+        stream.set_nodelay(true).expect("a socket option");
+        streams.push(stream);
+    }
+    let (started, cpu) = (Instant::now(), cpu_time());
+    let callers: Vec<_> = streams
+        .into_iter()
+        .map(|stream| tokio::spawn(call(stream, request.as_bytes().to_vec(), status, each)))
+        .collect();
+    for caller in callers {
+        caller.await.expect("every answer is as expected");
+    }
+    let requests = u32::try_from(CONNECTIONS * each).expect("a few thousand");
+    Round { wall: started.elapsed() / requests, cpu: (cpu_time() - cpu) / requests }
+}
+
+async fn call(mut stream: TcpStream, request: Vec<u8>, status: &str, each: usize) {
+    let mut buffer = Vec::with_capacity(64 * 1024);
+    for _ in 0..each {
+        stream.write_all(&request).await.expect("the server reads");
+        buffer.clear();
+        let length = loop {
+            assert_ne!(stream.read_buf(&mut buffer).await.expect("the server answers"), 0, "it hung up");
+            if let Some(length) = answer_length(&buffer) {
+                break length;
+            }
+        };
+        while buffer.len() < length {
+            assert_ne!(stream.read_buf(&mut buffer).await.expect("the server answers"), 0, "it hung up");
+        }
+        assert_eq!(&buffer[9..12], status.as_bytes(), "{}", String::from_utf8_lossy(&buffer));
+    }
+}
+
+/// Bytes of head and body together, once the head is complete.
+fn answer_length(buffer: &[u8]) -> Option<usize> {
+    let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&buffer[..head]).expect("a head is text");
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    Some(head + length.trim().parse::<usize>().expect("a number"))
+}
+
+/// User and system time of this process so far.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("less than a second"))
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Median, with the quartiles.
+fn spread(values: &mut [f64]) -> String {
+    let middle = median(values);
+    format!("{middle:.4} [{:.4}, {:.4}]", values[values.len() / 4], values[values.len() * 3 / 4])
+}
