@@ -103,6 +103,16 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, ManifestError> {
     Ok(files)
 }
 
+/// Whether a text is a Helm template: a line or value that begins with an action on the chart's own names. Templates of
+/// alerts and dashboards have the same braces and other names.
+fn is_template(text: &str) -> bool {
+    text.lines().any(|line| {
+        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim();
+        let own = [".Values", ".Release", ".Chart", ".Capabilities", "include ", "{{/*"];
+        value.starts_with("{{") && own.iter().any(|name| value.contains(name))
+    })
+}
+
 fn unreadable(file: &str, error: &std::io::Error) -> ManifestError {
     let hint = match error.kind() {
         std::io::ErrorKind::NotFound => "check the path; it is relative to the folder of tidewatch.yaml or to yours",
@@ -134,7 +144,7 @@ impl Manifests {
     }
 
     fn read_text(&mut self, file: &str, text: &str, errors: &mut Vec<ManifestError>) {
-        if text.lines().take(200).any(|line| line.contains("{{ ") || line.contains("{{- ")) && !text.contains("kind: ConfigMap") {
+        if is_template(text) {
             errors.push(
                 ManifestError::new(file, "is a Helm template, not a manifest")
                     .hint("render the chart first (helm template CHART > rendered.yaml) and give the rendered file"),
@@ -142,7 +152,7 @@ impl Manifests {
             return;
         }
         let report = RefCell::new(Report { file: file.to_owned(), ..Report::default() });
-        for (document, parsed) in node::documents(file, text) {
+        for (document, parsed) in node::kubernetes_documents(file, text) {
             match parsed {
                 Ok(node) => self.read_node(&node, document, &report),
                 Err(error) => report.borrow_mut().errors.push(error),

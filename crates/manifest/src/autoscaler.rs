@@ -1,0 +1,256 @@
+//! HorizontalPodAutoscalers (autoscaling/v2).
+//!
+//! Input: documents of this kind. Output: [`Autoscaler`] with the API's defaults for replicas; metrics and behaviour
+//! as written. What a decision makes of them is none of this module's business.
+
+use crate::fields::Fields;
+use crate::{LabelSelector, ObjectMeta, Quantity, Source};
+
+/// A HorizontalPodAutoscaler.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Autoscaler {
+    /// Name, namespace, labels and place.
+    pub meta: ObjectMeta,
+    /// Kind of what it scales, e.g. `Deployment`.
+    pub target_kind: String,
+    /// Name of what it scales.
+    pub target_name: String,
+    /// At least so many replicas; 1 by default.
+    pub min_replicas: u32,
+    /// At most so many replicas.
+    pub max_replicas: u32,
+    /// What it looks at.
+    pub metrics: Vec<AutoscalerMetric>,
+    /// How it may add replicas, if said.
+    pub scale_up: Option<ScalingRules>,
+    /// How it may remove replicas, if said.
+    pub scale_down: Option<ScalingRules>,
+}
+
+/// One metric of an autoscaler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoscalerMetric {
+    /// Where the metric comes from.
+    pub source: MetricSource,
+    /// What it is held to.
+    pub target: MetricTarget,
+}
+
+/// Where a metric of an autoscaler comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetricSource {
+    /// A resource of all containers, e.g. `cpu`.
+    Resource {
+        /// The resource.
+        name: String,
+    },
+    /// A resource of one container.
+    ContainerResource {
+        /// The resource.
+        name: String,
+        /// The container.
+        container: String,
+    },
+    /// A metric of each pod.
+    Pods {
+        /// The metric.
+        name: String,
+        /// Narrows it down.
+        selector: Option<LabelSelector>,
+    },
+    /// A metric of another object.
+    Object {
+        /// The metric.
+        name: String,
+        /// Narrows it down.
+        selector: Option<LabelSelector>,
+        /// The object's kind.
+        object_kind: String,
+        /// The object's name.
+        object_name: String,
+    },
+    /// A metric from outside.
+    External {
+        /// The metric.
+        name: String,
+        /// Narrows it down.
+        selector: Option<LabelSelector>,
+    },
+}
+
+/// What a metric is held to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MetricTarget {
+    /// Percent of the requests, averaged over pods.
+    Utilization(u32),
+    /// The whole.
+    Value(Quantity),
+    /// Per pod.
+    AverageValue(Quantity),
+}
+
+/// How fast an autoscaler may move in one direction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScalingRules {
+    /// Seconds of recommendations that are looked back at.
+    pub stabilization_window_seconds: Option<u32>,
+    /// `Max`, `Min` or `Disabled`.
+    pub select_policy: Option<String>,
+    /// The policies.
+    pub policies: Vec<ScalingPolicy>,
+    /// How far the ratio may be off before anything is done.
+    pub tolerance: Option<Quantity>,
+}
+
+/// A limit of change per time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScalingPolicy {
+    /// `Pods` or `Percent`.
+    pub kind: String,
+    /// Pods or percent.
+    pub value: u32,
+    /// Seconds.
+    pub period_seconds: u32,
+}
+
+impl Autoscaler {
+    pub(crate) fn read(object: &Fields<'_>, source: Source) -> Self {
+        let mut autoscaler = Self { meta: ObjectMeta::read(object, source, true), ..Self::default() };
+        let Some(spec) = object.required_section("spec") else { return autoscaler };
+        if let Some(target) = spec.required_section("scaleTargetRef") {
+            autoscaler.target_kind = target.required_text("kind");
+            autoscaler.target_name = target.required_text("name");
+            target.known(&["apiVersion"]);
+            target.finish();
+        }
+        autoscaler.min_replicas = spec.number("minReplicas", 0, 10_000).unwrap_or(1);
+        if spec.has("maxReplicas") {
+            autoscaler.max_replicas = spec.number("maxReplicas", 1, 10_000).unwrap_or(1);
+            if autoscaler.max_replicas < autoscaler.min_replicas {
+                spec.wrong(
+                    "maxReplicas",
+                    format!("{} is less than minReplicas {}", autoscaler.max_replicas, autoscaler.min_replicas),
+                    "",
+                );
+            }
+        } else {
+            spec.required_text("maxReplicas");
+        }
+        autoscaler.metrics = spec.list("metrics").iter().filter_map(AutoscalerMetric::read).collect();
+        if let Some(behavior) = spec.section("behavior") {
+            autoscaler.scale_up = behavior.section("scaleUp").map(|rules| ScalingRules::read(&rules));
+            autoscaler.scale_down = behavior.section("scaleDown").map(|rules| ScalingRules::read(&rules));
+            behavior.finish();
+        }
+        spec.finish();
+        autoscaler
+    }
+}
+
+impl AutoscalerMetric {
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        let kind = fields.required_text("type");
+        fields.known(&["resource", "containerResource", "pods", "object", "external"]);
+        let section = match kind.as_str() {
+            "Resource" => fields.required_section("resource")?,
+            "ContainerResource" => fields.required_section("containerResource")?,
+            "Pods" => fields.required_section("pods")?,
+            "Object" => fields.required_section("object")?,
+            "External" => fields.required_section("external")?,
+            "" => return None,
+            other => {
+                let hint = "use Resource, ContainerResource, Pods, Object or External";
+                fields.wrong("type", format!("unknown metric type {other:?}"), hint);
+                return None;
+            }
+        };
+        fields.finish_ref();
+        let source = match kind.as_str() {
+            "Resource" => MetricSource::Resource { name: section.required_text("name") },
+            "ContainerResource" => MetricSource::ContainerResource {
+                name: section.required_text("name"),
+                container: section.required_text("container"),
+            },
+            _ => {
+                let metric = section.required_section("metric")?;
+                let name = metric.required_text("name");
+                let selector = metric.section("selector").map(|selector| LabelSelector::read(&selector));
+                match kind.as_str() {
+                    "Pods" => MetricSource::Pods { name, selector },
+                    "External" => MetricSource::External { name, selector },
+                    _ => {
+                        let object = section.required_section("describedObject")?;
+                        let (object_kind, object_name) = (object.required_text("kind"), object.required_text("name"));
+                        MetricSource::Object { name, selector, object_kind, object_name }
+                    }
+                }
+            }
+        };
+        let target = MetricTarget::read(&section.required_section("target")?)?;
+        section.finish();
+        Some(Self { source, target })
+    }
+}
+
+impl MetricTarget {
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        let kind = fields.required_text("type");
+        let target = match kind.as_str() {
+            "Utilization" if fields.has("averageUtilization") => {
+                Self::Utilization(fields.number("averageUtilization", 1, i32::MAX.into())?)
+            }
+            "Value" if fields.has("value") => Self::Value(fields.quantity("value")?),
+            "AverageValue" if fields.has("averageValue") => Self::AverageValue(fields.quantity("averageValue")?),
+            "Utilization" | "Value" | "AverageValue" => {
+                let mut field = kind.clone();
+                field[..1].make_ascii_lowercase();
+                let field = if kind == "Utilization" { "averageUtilization".to_owned() } else { field };
+                fields.wrong("type", format!("type {kind} needs the field {field}"), "");
+                return None;
+            }
+            "" => return None,
+            other => {
+                let hint = "use Utilization, Value or AverageValue";
+                fields.wrong("type", format!("unknown target type {other:?}"), hint);
+                return None;
+            }
+        };
+        fields.finish_ref();
+        Some(target)
+    }
+}
+
+impl ScalingRules {
+    fn read(fields: &Fields<'_>) -> Self {
+        let rules = Self {
+            stabilization_window_seconds: fields.number("stabilizationWindowSeconds", 0, 3600),
+            select_policy: fields.text("selectPolicy"),
+            policies: fields.list("policies").iter().filter_map(ScalingPolicy::read).collect(),
+            tolerance: fields.quantity("tolerance"),
+        };
+        if let Some(policy) = &rules.select_policy
+            && !["Max", "Min", "Disabled"].contains(&policy.as_str())
+        {
+            fields.wrong("selectPolicy", format!("unknown policy {policy:?}"), "use Max, Min or Disabled");
+        }
+        fields.finish_ref();
+        rules
+    }
+}
+
+impl ScalingPolicy {
+    fn read(fields: &Fields<'_>) -> Option<Self> {
+        let kind = fields.required_text("type");
+        if kind != "Pods" && kind != "Percent" {
+            fields.wrong("type", format!("unknown policy type {kind:?}"), "use Pods or Percent");
+            return None;
+        }
+        let policy = Self {
+            kind,
+            value: fields.number("value", 1, i32::MAX.into())?,
+            period_seconds: fields.number("periodSeconds", 1, 1800)?,
+        };
+        fields.finish_ref();
+        Some(policy)
+    }
+}

@@ -1,0 +1,224 @@
+//! What does not fit together between objects: references that lead nowhere, and objects that are there twice.
+//!
+//! Input: [`Manifests`]. Output: [`Diagnostic`]s in the order of the files. Nothing is looked up outside of the
+//! manifests, so what a cluster provides besides them cannot be known here and is at most a warning.
+
+use crate::pod::{Container, VolumeSource};
+use crate::probe::Handler;
+use crate::{Deployment, EnvSource, ManifestError, Manifests, ObjectMeta, PortRef, Service};
+use std::collections::BTreeMap;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It will not work.
+    Error,
+    /// It may not be what was meant.
+    Warning,
+}
+
+/// Something that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where, what and the remedy.
+    pub error: ManifestError,
+}
+
+/// Checks references between objects. Errors come first, each group in the order of the files.
+pub fn check(manifests: &Manifests) -> Vec<Diagnostic> {
+    let mut found = Findings(Vec::new());
+    duplicates(manifests, &mut found);
+    for service in &manifests.services {
+        check_service(manifests, service, &mut found);
+    }
+    for deployment in &manifests.deployments {
+        check_deployment(manifests, deployment, &mut found);
+    }
+    check_autoscalers(manifests, &mut found);
+    for other in &manifests.others {
+        if ["StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"].contains(&other.kind.as_str()) {
+            let message = format!("{} is not run locally: tidewatch runs Deployments", other.kind);
+            found.warning(&other.meta, &other.kind, "", message, "its pods are missing here; in a cluster they run");
+        }
+    }
+    found.0.sort_by_key(|diagnostic| diagnostic.severity);
+    found.0
+}
+
+struct Findings(Vec<Diagnostic>);
+
+impl Findings {
+    fn push(&mut self, severity: Severity, meta: &ObjectMeta, kind: &str, field: &str, message: String, hint: &str) {
+        let mut error = ManifestError::new(&meta.source.file, message)
+            .at(meta.source.line, 1)
+            .object(format!("{kind}/{}", meta.name));
+        if !field.is_empty() {
+            error = error.field(field);
+        }
+        if !hint.is_empty() {
+            error = error.hint(hint);
+        }
+        self.0.push(Diagnostic { severity, error });
+    }
+
+    fn error(&mut self, meta: &ObjectMeta, kind: &str, field: &str, message: String, hint: &str) {
+        self.push(Severity::Error, meta, kind, field, message, hint);
+    }
+
+    fn warning(&mut self, meta: &ObjectMeta, kind: &str, field: &str, message: String, hint: &str) {
+        self.push(Severity::Warning, meta, kind, field, message, hint);
+    }
+}
+
+fn duplicates(manifests: &Manifests, found: &mut Findings) {
+    let mut seen: BTreeMap<(&str, &str, &str), &ObjectMeta> = BTreeMap::new();
+    let typed = (manifests.namespaces.iter().map(|meta| ("Namespace", meta)))
+        .chain(manifests.deployments.iter().map(|object| ("Deployment", &object.meta)))
+        .chain(manifests.services.iter().map(|object| ("Service", &object.meta)))
+        .chain(manifests.autoscalers.iter().map(|object| ("HorizontalPodAutoscaler", &object.meta)))
+        .chain(manifests.config_maps.iter().map(|object| ("ConfigMap", &object.meta)))
+        .chain(manifests.secrets.iter().map(|object| ("Secret", &object.meta)))
+        .chain(manifests.prometheus_rules.iter().map(|object| ("PrometheusRule", &object.meta)))
+        .chain(manifests.others.iter().map(|object| (object.kind.as_str(), &object.meta)));
+    for (kind, meta) in typed {
+        let first = *seen.entry((kind, &meta.namespace, &meta.name)).or_insert(meta);
+        if !std::ptr::eq(first, meta) {
+            let message = format!("is there twice; the first is at {}", first.source);
+            found.error(meta, kind, "", message, "remove or rename one of the two");
+        }
+    }
+}
+
+fn check_service(manifests: &Manifests, service: &Service, found: &mut Findings) {
+    if service.selector.is_empty() {
+        return;
+    }
+    let pods: Vec<&Deployment> = manifests
+        .deployments
+        .iter()
+        .filter(|deployment| deployment.meta.namespace == service.meta.namespace)
+        .filter(|deployment| service.selects(&deployment.template.labels))
+        .collect();
+    if pods.is_empty() {
+        let message = format!("selects no pods: no Deployment's pods in {:?} have {:?}", service.meta.namespace, service.selector);
+        found.warning(&service.meta, "Service", "spec.selector", message, "compare it with spec.template.metadata.labels");
+    }
+    for (index, port) in service.ports.iter().enumerate() {
+        let PortRef::Name(name) = &port.target else { continue };
+        for deployment in &pods {
+            let declared = || deployment.template.containers.iter().flat_map(|container| &container.ports);
+            if port.target.resolve(declared()).is_none() {
+                let names: Vec<&str> = declared().map(|port| port.name.as_str()).filter(|name| !name.is_empty()).collect();
+                let message = format!("no container of Deployment/{} declares a port named {name:?}", deployment.meta.name);
+                let hint = format!("declared are: {}", names.join(", "));
+                found.error(&service.meta, "Service", &format!("spec.ports[{index}].targetPort"), message, &hint);
+            }
+        }
+    }
+}
+
+fn check_deployment(manifests: &Manifests, deployment: &Deployment, found: &mut Findings) {
+    let template = &deployment.template;
+    let groups = [("initContainers", &template.init_containers), ("containers", &template.containers)];
+    for (list, containers) in groups {
+        for (index, container) in containers.iter().enumerate() {
+            let path = format!("spec.template.spec.{list}[{index}]");
+            check_probes(deployment, container, &path, found);
+            check_environment(manifests, deployment, container, &path, found);
+            for (mount_index, mount) in container.volume_mounts.iter().enumerate() {
+                if !template.volumes.iter().any(|volume| volume.name == mount.name) {
+                    let message = format!("no volume is named {:?}", mount.name);
+                    let field = format!("{path}.volumeMounts[{mount_index}].name");
+                    found.error(&deployment.meta, "Deployment", &field, message, "add it under spec.template.spec.volumes");
+                }
+            }
+        }
+    }
+    for (index, volume) in template.volumes.iter().enumerate() {
+        if let VolumeSource::Other(kind) = &volume.source {
+            let message = format!("volume {:?} is a {kind}, which is not provided locally", volume.name);
+            let field = format!("spec.template.spec.volumes[{index}]");
+            found.warning(&deployment.meta, "Deployment", &field, message, "the folder is missing for local pods");
+        }
+    }
+}
+
+fn check_probes(deployment: &Deployment, container: &Container, path: &str, found: &mut Findings) {
+    let probes = [
+        ("startupProbe", &container.startup_probe),
+        ("readinessProbe", &container.readiness_probe),
+        ("livenessProbe", &container.liveness_probe),
+    ];
+    for (name, probe) in probes {
+        let Some(probe) = probe else { continue };
+        let (kind, port) = match &probe.handler {
+            Handler::HttpGet { port, .. } => ("httpGet", port),
+            Handler::TcpSocket { port, .. } => ("tcpSocket", port),
+            _ => continue,
+        };
+        if port.resolve(&container.ports).is_none() {
+            let message = format!("container {:?} declares no port named \"{port}\"", container.name);
+            let names: Vec<&str> = container.ports.iter().map(|port| port.name.as_str()).collect();
+            let hint = format!("use a number or one of the declared names: {}", names.join(", "));
+            found.error(&deployment.meta, "Deployment", &format!("{path}.{name}.{kind}.port"), message, &hint);
+        }
+    }
+}
+
+fn check_environment(
+    manifests: &Manifests,
+    deployment: &Deployment,
+    container: &Container,
+    path: &str,
+    found: &mut Findings,
+) {
+    let namespace = &deployment.meta.namespace;
+    for (index, variable) in container.env.iter().enumerate() {
+        let (kind, reference, known) = match &variable.source {
+            EnvSource::ConfigMapKey(key) => {
+                ("ConfigMap", key, manifests.config_map(namespace, &key.name).map(|map| map.data.contains_key(&key.key)))
+            }
+            EnvSource::SecretKey(key) => {
+                ("Secret", key, manifests.secret(namespace, &key.name).map(|secret| secret.data.contains_key(&key.key)))
+            }
+            _ => continue,
+        };
+        if reference.optional || known == Some(true) {
+            continue;
+        }
+        let what = if known.is_none() { "is not among the manifests" } else { "has no such key" };
+        let message = format!("variable {} needs key {:?} of {kind}/{}, which {what}", variable.name, reference.key, reference.name);
+        let hint = format!("add the {kind} to the manifests, or set {} under images: …: env: in tidewatch.yaml", variable.name);
+        found.warning(&deployment.meta, "Deployment", &format!("{path}.env[{index}]"), message, &hint);
+    }
+}
+
+fn check_autoscalers(manifests: &Manifests, found: &mut Findings) {
+    for (index, autoscaler) in manifests.autoscalers.iter().enumerate() {
+        let (meta, kind) = (&autoscaler.meta, "HorizontalPodAutoscaler");
+        if autoscaler.target_kind != "Deployment" {
+            let message = format!("scales a {}, which is not run locally", autoscaler.target_kind);
+            found.warning(meta, kind, "spec.scaleTargetRef.kind", message, "");
+            continue;
+        }
+        let Some(deployment) = manifests.deployment(&meta.namespace, &autoscaler.target_name) else {
+            let message = format!("there is no Deployment {:?} in namespace {:?}", autoscaler.target_name, meta.namespace);
+            found.error(meta, kind, "spec.scaleTargetRef.name", message, "name a Deployment of the same namespace");
+            continue;
+        };
+        if deployment.replicas.is_some() {
+            let message = format!("sets replicas although HorizontalPodAutoscaler/{} decides them", meta.name);
+            let hint = "remove spec.replicas: every apply would undo the autoscaler's decision";
+            found.warning(&deployment.meta, "Deployment", "spec.replicas", message, hint);
+        }
+        let earlier = &manifests.autoscalers[..index];
+        if let Some(other) = earlier.iter().find(|other| {
+            other.meta.namespace == meta.namespace && other.target_name == autoscaler.target_name && other.target_kind == "Deployment"
+        }) {
+            let message = format!("scales Deployment/{} like HorizontalPodAutoscaler/{}", autoscaler.target_name, other.meta.name);
+            found.error(meta, kind, "spec.scaleTargetRef", message, "keep one of the two");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! ConfigMaps and Secrets.
+//!
+//! Input: documents of these kinds. Output: [`ConfigMap`] and [`Secret`]. A Secret's values never appear in messages
+//! or debug output.
+
+use crate::fields::Fields;
+use crate::{ObjectMeta, Source};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigMap {
+    /// Name, namespace, labels and place.
+    pub meta: ObjectMeta,
+    /// The text values.
+    pub data: BTreeMap<String, String>,
+}
+
+/// A Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secret {
+    /// Name, namespace, labels and place.
+    pub meta: ObjectMeta,
+    /// Its type, e.g. `Opaque`.
+    pub kind: String,
+    /// The values, decoded.
+    pub data: BTreeMap<String, SecretValue>,
+}
+
+/// A value that is not shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretValue(Vec<u8>);
+
+impl SecretValue {
+    /// Keeps a value.
+    pub fn new(value: impl Into<Vec<u8>>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself: for the process it is meant for.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
+    }
+}
+
+impl ConfigMap {
+    pub(crate) fn read(object: &Fields<'_>, source: Source) -> Self {
+        let config_map = Self { meta: ObjectMeta::read(object, source, true), data: object.texts("data") };
+        object.known(&["binaryData", "immutable"]);
+        config_map
+    }
+}
+
+impl Secret {
+    pub(crate) fn read(object: &Fields<'_>, source: Source) -> Self {
+        let mut secret = Self { meta: ObjectMeta::read(object, source, true), ..Self::default() };
+        secret.kind = object.text("type").unwrap_or_else(|| "Opaque".to_owned());
+        for (key, value) in object.texts("data") {
+            match decode_base64(&value) {
+                Some(bytes) => _ = secret.data.insert(key, SecretValue(bytes)),
+                None => object.wrong(
+                    "data",
+                    format!("the value of key {key:?} is not base64"),
+                    "encode it (printf %s VALUE | base64) or put it under stringData as it is",
+                ),
+            }
+        }
+        for (key, value) in object.texts("stringData") {
+            secret.data.insert(key, SecretValue(value.into_bytes()));
+        }
+        object.known(&["immutable"]);
+        secret
+    }
+}
+
+/// Standard base64 with padding; line breaks are skipped.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let symbols: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if symbols.len() % 4 != 0 {
+        return None;
+    }
+    let padding = symbols.iter().rev().take_while(|byte| **byte == b'=').count();
+    if padding > 2 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3);
+    for chunk in symbols[..symbols.len() - padding].chunks(4) {
+        let mut bits = 0u32;
+        for symbol in chunk {
+            let value = match symbol {
+                b'A'..=b'Z' => symbol - b'A',
+                b'a'..=b'z' => symbol - b'a' + 26,
+                b'0'..=b'9' => symbol - b'0' + 52,
+                b'+' => 62,
+                b'/' => 63,
+                _ => return None,
+            };
+            bits = bits << 6 | u32::from(value);
+        }
+        bits <<= 6 * (4 - chunk.len());
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_base64() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(decode_base64(text).as_deref(), expected.map(str::as_bytes), "{text}");
+        };
+        check("", Some(""));
+        check("Zg==", Some("f"));
+        check("Zm8=", Some("fo"));
+        check("Zm9v", Some("foo"));
+        check("Zm9v\nYmFy\n", Some("foobar"));
+        check("Zm9", None);
+        check("Z===", None);
+        check("Zm*v", None);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(format!("{:?}", SecretValue::new("hunter2")), "(not shown)");
+    }
+}
