@@ -1,0 +1,8 @@
+//! The database as its users see it: through `Append` and `Select`, on real folders.
+
+mod concurrent;
+mod durability;
+mod fixture;
+mod full_disk;
+mod lifetime;
+mod queries;
