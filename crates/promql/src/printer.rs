@@ -1,0 +1,163 @@
+//! Expressions back to text, in Prometheus's canonical form.
+//!
+//! Input: a tree. Output: one line for `/api/v1/format_query` and messages. Comments and line breaks of the original
+//! are gone, parentheses stay.
+
+use crate::ast::{At, Cardinality, DurationExpr, DurationNode, DurationOp, Expr, Extension, Node, Shift, VectorSelector};
+use crate::go_format::{fixed, plain, quote};
+use std::fmt;
+use std::time::Duration;
+use tidewatch_model::{METRIC_NAME, MatchOp, format_duration, is_valid_label_name};
+
+fn seconds(value: f64) -> String {
+    let text = format_duration(Duration::from_secs_f64(value.abs().min(1e15)));
+    if value < 0.0 { format!("-{text}") } else { text }
+}
+
+fn label(name: &str) -> String {
+    if is_valid_label_name(name) { name.to_owned() } else { quote(name) }
+}
+
+fn labels(names: &[String]) -> String {
+    names.iter().map(|n| label(n)).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Node::Number { value, written_as_duration: true } => f.write_str(&seconds(*value)),
+            Node::Number { value, .. } => f.write_str(&plain(*value)),
+            Node::Text(text) => f.write_str(&quote(text)),
+            Node::Vector(selector) => write!(f, "{}{}", Bare(selector), modifiers(selector)),
+            Node::Matrix(selector, range) => {
+                write!(f, "{}[{range}]{}", Bare(selector), modifiers(selector))
+            }
+            Node::Subquery(subquery) => {
+                write!(f, "{}[{}:", subquery.expr, subquery.range)?;
+                if let Some(step) = &subquery.step {
+                    write!(f, "{step}")?;
+                }
+                write!(f, "]{}{}", at(&subquery.shift), offset(&subquery.shift))
+            }
+            Node::Paren(inner) => write!(f, "({inner})"),
+            Node::Unary { negative, expr } => write!(f, "{}{expr}", if *negative { '-' } else { '+' }),
+            Node::Binary(binary) => {
+                let bool_text = if binary.returns_bool { " bool" } else { "" };
+                write!(f, "{} {}{bool_text}", binary.left, binary.op.text())?;
+                let matching = &binary.matching;
+                let grouped = matching.cardinality != Cardinality::OneToOne;
+                if !matching.labels.is_empty() || matching.on || grouped {
+                    let word = if matching.on { "on" } else { "ignoring" };
+                    write!(f, " {word} ({})", labels(&matching.labels))?;
+                }
+                if grouped {
+                    let side = if matching.cardinality == Cardinality::ManyToOne { "left" } else { "right" };
+                    write!(f, " group_{side} ({})", labels(&matching.include))?;
+                }
+                write!(f, " {}", binary.right)
+            }
+            Node::Aggregate(aggregate) => {
+                f.write_str(aggregate.op.text())?;
+                if aggregate.without {
+                    write!(f, " without ({}) ", labels(&aggregate.grouping))?;
+                } else if !aggregate.grouping.is_empty() {
+                    write!(f, " by ({}) ", labels(&aggregate.grouping))?;
+                }
+                match &aggregate.parameter {
+                    Some(parameter) => write!(f, "({parameter}, {})", aggregate.expr),
+                    None => write!(f, "({})", aggregate.expr),
+                }
+            }
+            Node::Call { function, args } => {
+                write!(f, "{}(", function.name)?;
+                for (at, arg) in args.iter().enumerate() {
+                    write!(f, "{}{arg}", if at > 0 { ", " } else { "" })?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+/// A selector without what follows its braces.
+struct Bare<'a>(&'a VectorSelector);
+
+impl fmt::Display for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let selector = self.0;
+        let is_name = |m: &&tidewatch_model::Matcher| {
+            m.name() == METRIC_NAME && m.op() == MatchOp::Equal && m.value() == selector.name && !m.value().is_empty()
+        };
+        let mut texts: Vec<String> = selector
+            .matchers
+            .iter()
+            .filter(|m| !is_name(m))
+            .map(|m| {
+                let op = match m.op() {
+                    MatchOp::Equal => "=",
+                    MatchOp::NotEqual => "!=",
+                    MatchOp::Regex => "=~",
+                    MatchOp::NotRegex => "!~",
+                };
+                format!("{}{op}{}", label(m.name()), quote(m.value()))
+            })
+            .collect();
+        texts.sort();
+        f.write_str(&selector.name)?;
+        if texts.is_empty() { Ok(()) } else { write!(f, "{{{}}}", texts.join(",")) }
+    }
+}
+
+fn modifiers(selector: &VectorSelector) -> String {
+    let extension = match selector.extension {
+        Extension::None => "",
+        Extension::Anchored => " anchored",
+        Extension::Smoothed => " smoothed",
+    };
+    format!("{extension}{}{}", at(&selector.shift), offset(&selector.shift))
+}
+
+fn at(shift: &Shift) -> String {
+    match shift.at {
+        None => String::new(),
+        Some(At::Start) => " @ start()".to_owned(),
+        Some(At::End) => " @ end()".to_owned(),
+        Some(At::Time(ms)) => {
+            let text = fixed(ms as f64 / 1000.0);
+            format!(" @ {}", &text[..text.len() - 3])
+        }
+    }
+}
+
+fn offset(shift: &Shift) -> String {
+    shift.offset.as_ref().map(|d| format!(" offset {d}")).unwrap_or_default()
+}
+
+impl fmt::Display for DurationExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.wrapped {
+            f.write_str("(")?;
+        }
+        match &self.node {
+            DurationNode::Literal { seconds: value, .. } => f.write_str(&seconds(*value))?,
+            DurationNode::Step => f.write_str("step()")?,
+            DurationNode::Range => f.write_str("range()")?,
+            DurationNode::Negative(inner) => write!(f, "-{inner}")?,
+            DurationNode::Positive(inner) => write!(f, "{inner}")?,
+            DurationNode::Binary(DurationOp::Min, left, right) => write!(f, "min_of({left}, {right})")?,
+            DurationNode::Binary(DurationOp::Max, left, right) => write!(f, "max_of({left}, {right})")?,
+            DurationNode::Binary(op, left, right) => {
+                let text = match op {
+                    DurationOp::Add => "+",
+                    DurationOp::Sub => "-",
+                    DurationOp::Mul => "*",
+                    DurationOp::Div => "/",
+                    DurationOp::Mod => "%",
+                    _ => "^",
+                };
+                write!(f, "{left} {text} {right}")?;
+            }
+        }
+        if self.wrapped { f.write_str(")") } else { Ok(()) }
+    }
+}
