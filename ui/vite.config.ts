@@ -10,12 +10,13 @@ import { grafanaPalette } from './scripts/grafana-palette.ts';
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const backend = process.env.TIDEWATCH_URL ?? 'http://127.0.0.1:3100';
 
-export default defineConfig({
+export default defineConfig(({ command }) => ({
   plugins: [react(), grafanaPalette()],
   resolve: {
     alias: [
       { find: /^@grafana\/i18n$/, replacement: here('./src/grafana/untranslated.ts') },
-      { find: /^zod$/, replacement: here('./src/grafana/unvalidated.ts') },
+      // tests and the development server load all of @grafana/data, which reads its themes through the schemas
+      ...(command === 'build' ? [{ find: /^zod$/, replacement: here('./src/grafana/unvalidated.ts') }] : []),
       { find: /^lodash$/, replacement: 'lodash-es' },
       { find: /^moment-timezone$/, replacement: here('./node_modules/moment-timezone/moment-timezone.js') },
     ],
@@ -31,7 +32,8 @@ export default defineConfig({
     proxy: { '/api': backend, '/-': backend },
   },
   test: {
+    setupFiles: ['./src/testSetup.ts'],
     include: ['src/**/*.test.ts', 'src/**/*.test.tsx'],
     server: { deps: { inline: [/@grafana\/data/] } },
   },
-});
+}));

@@ -64,7 +64,7 @@ function formatValue(format: string, value: string | string[], text: string | st
 const queryValue = (variable: VariableValue): string =>
   variable.multi ? alternatives(listOf(variable.value).map(escapeQueryRegex)) : escapeString(listOf(variable.value).join(','));
 
-function replaceAll(text: string, scope: Scope, plain: (variable: VariableValue) => string): string {
+function replaceAll(text: string, scope: Scope, forQuery: boolean): string {
   if (!text.includes('$') && !text.includes('[[')) return text;
   return text.replace(pattern, (match, bare, square, squareFormat, braced, bracedFormat) => {
     const name = (bare ?? square ?? braced) as string;
@@ -76,8 +76,9 @@ function replaceAll(text: string, scope: Scope, plain: (variable: VariableValue)
     }
     const variable = scope.variables[name];
     if (!variable) return match as string;
-    if (variable.verbatim !== undefined && format !== 'text') return variable.verbatim;
-    return format ? formatValue(format, variable.value, variable.text) : plain(variable);
+    if (variable.verbatim !== undefined && format !== 'text' && forQuery) return variable.verbatim;
+    if (format) return formatValue(format, variable.value, variable.text);
+    return forQuery ? queryValue(variable) : listOf(variable.text).join(' + ');
   });
 }
 
@@ -88,12 +89,12 @@ function formatDate(epochMs: string, format: string): string {
 
 /** For PromQL expressions. */
 export function interpolateQuery(expr: string, scope: Scope): string {
-  return replaceAll(expr, scope, queryValue);
+  return replaceAll(expr, scope, true);
 }
 
 /** For titles, legends and text panels. */
 export function interpolateText(text: string, scope: Scope): string {
-  return replaceAll(text, scope, (variable) => listOf(variable.text).join(' + '));
+  return replaceAll(text, scope, false);
 }
 
 /** Names of the variables a text mentions. */
