@@ -1,0 +1,62 @@
+//! What exporters of a cluster would say of this machine's pods: targets for tidewatch's own scraper.
+//!
+//! Input: the runtime. Output: text 0.0.4 at one path for each of kube-state-metrics, cAdvisor and node-exporter, on a
+//! listener of its own, so that they are scraped like any other target. The text itself is the runtime's.
+
+use crate::Shared;
+use crate::endpoint::{Takes, endpoint};
+use crate::reply::{EncodedBody, Encoding, text};
+use crate::sources::Workloads;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use tidewatch_telemetry::Exposition;
+
+/// Where kube-state-metrics are served.
+pub const KUBE_STATE_METRICS_PATH: &str = "/metrics/kube-state";
+/// Where cAdvisor's metrics are served, as by a kubelet.
+pub const CADVISOR_METRICS_PATH: &str = "/metrics/cadvisor";
+/// Where node-exporter's metrics are served.
+pub const NODE_METRICS_PATH: &str = "/metrics/node";
+
+type Write = fn(&dyn Workloads, &mut String);
+
+pub(crate) fn routes() -> Router<Shared> {
+    let sources: [(&str, Write); 3] = [
+        (KUBE_STATE_METRICS_PATH, |workloads, out| workloads.kube_state_metrics(out)),
+        (CADVISOR_METRICS_PATH, |workloads, out| workloads.cadvisor_metrics(out)),
+        (NODE_METRICS_PATH, |workloads, out| workloads.node_metrics(out)),
+    ];
+    sources.into_iter().fold(Router::new(), |routes, (path, write)| {
+        let serve =
+            move |State(shared): State<Shared>, headers: HeaderMap| exposition(shared, headers, write);
+        routes.route(path, endpoint(Takes::GetOrHead, serve))
+    })
+}
+
+async fn exposition(shared: Shared, headers: HeaderMap, write: Write) -> Response {
+    let Some(workloads) = shared.state.workloads.clone() else {
+        return text(
+            StatusCode::NOT_FOUND,
+            "no pods are run here: these metrics exist with `tidewatch up` only\n",
+        );
+    };
+    let encoding = Encoding::accepted_by(&headers);
+    // Reads files below /proc for every process.
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = String::with_capacity(64 * 1024);
+        write(&*workloads, &mut out);
+        EncodedBody::new(out.into_bytes(), encoding)
+    });
+    match written.await {
+        Ok(body) => body.into_response(Exposition::Text.content_type()),
+        Err(failure) => {
+            tracing::error!(%failure, "cluster metrics could not be written");
+            text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the metrics could not be written, see the log of tidewatch\n",
+            )
+        }
+    }
+}

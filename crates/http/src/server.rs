@@ -1,0 +1,201 @@
+//! The server: bound listeners, connections within limits, an end in order.
+//!
+//! Input: listeners and the state of the pipeline. Output: answered connections until told to stop. HTTP/1.1 only and no
+//! TLS: it listens on loopback addresses.
+
+use crate::error::ServerError;
+use crate::gate::Gate;
+use crate::listen::{ListenerSpec, Serves, bind};
+use crate::metrics::{GaugeGuard, HttpMetrics};
+use crate::state::ApiState;
+use crate::{Shared, SharedState, cluster_metrics, routes};
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
+
+/// How long answers that are under way at the end may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait when the system has no file descriptor for one more connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bounds on what clients may hold open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Open connections at most, over all listeners; more wait to be accepted. At least 1.
+    pub max_connections: u32,
+    /// How long a client may take to send the head of a request, and how long a connection may be idle.
+    pub head_timeout: Duration,
+}
+
+impl Default for ConnectionLimits {
+    /// 512 connections as in Prometheus; 75 seconds, longer than scrapers and Grafana wait between two requests.
+    fn default() -> Self {
+        Self { max_connections: 512, head_timeout: Duration::from_secs(75) }
+    }
+}
+
+/// Bound listeners that do not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<(TcpListener, Serves)>,
+    addresses: Vec<SocketAddr>,
+    limits: ConnectionLimits,
+}
+
+/// How far the end of the server has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    Draining,
+    Aborting,
+}
+
+impl Server {
+    /// Opens all listeners, or none.
+    ///
+    /// # Errors
+    /// When an address is not a loopback one, is in use (by whom, where that can be seen), or cannot be bound.
+    pub async fn bind(specs: &[ListenerSpec]) -> Result<Self, ServerError> {
+        let limits = ConnectionLimits::default();
+        let mut server = Self { listeners: Vec::new(), addresses: Vec::new(), limits };
+        for spec in specs {
+            let listener = bind(spec).await?;
+            let address = listener.local_addr().unwrap_or(spec.address);
+            server.addresses.push(address);
+            server.listeners.push((listener, spec.serves));
+        }
+        Ok(server)
+    }
+
+    /// The same server with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: ConnectionLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The addresses listened on, in the order they were asked for, with the real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Answers until `shutdown` is there, then lets answers under way finish for up to five seconds.
+    pub async fn serve(self, state: ApiState, shutdown: impl Future<Output = ()>) {
+        let metrics = HttpMetrics::new(&state.registry);
+        let gate = Gate::new(state.query_limits, Arc::clone(&metrics));
+        let readiness = Arc::clone(&state.readiness);
+        let shared: Shared = Arc::new(SharedState { state, gate, metrics });
+        let (phase, phases) = watch::channel(Phase::Running);
+        let most = self.limits.max_connections.max(1);
+        let connections = Arc::new(Semaphore::new(most as usize));
+        for (listener, serves) in self.listeners {
+            let router = match serves {
+                Serves::Everything => routes::everything(&shared),
+                Serves::ClusterMetrics => routes::guarded(cluster_metrics::routes(), &shared),
+            };
+            let acceptor = Acceptor {
+                router,
+                metrics: Arc::clone(&shared.metrics),
+                connections: Arc::clone(&connections),
+                phases: phases.clone(),
+                head_timeout: self.limits.head_timeout,
+            };
+            tokio::spawn(acceptor.accept(listener));
+        }
+        shutdown.await;
+        readiness.set_stopping();
+        phase.send_replace(Phase::Draining);
+        // All permits are back when all connections are closed.
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, connections.acquire_many(most)).await;
+        phase.send_replace(Phase::Aborting);
+        if drained.is_err() {
+            tracing::warn!("some answers were not finished in {}s and are cut off", DRAIN_TIMEOUT.as_secs());
+        }
+    }
+}
+
+/// Takes the connections of one listener.
+struct Acceptor {
+    router: Router,
+    metrics: Arc<HttpMetrics>,
+    connections: Arc<Semaphore>,
+    phases: watch::Receiver<Phase>,
+    head_timeout: Duration,
+}
+
+impl Acceptor {
+    async fn accept(mut self, listener: TcpListener) {
+        loop {
+            // The place is taken after accepting, so that idle listeners hold none.
+            let next = async {
+                let accepted = listener.accept().await;
+                (Arc::clone(&self.connections).acquire_owned().await, accepted)
+            };
+            let (place, accepted) = tokio::select! {
+                accepted = next => accepted,
+                () = left(&mut self.phases, Phase::Running) => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let (router, phases, head_timeout) =
+                        (self.router.clone(), self.phases.clone(), self.head_timeout);
+                    let counted = GaugeGuard::new(&self.metrics.connections);
+                    tokio::spawn(async move {
+                        connection(stream, router, phases, head_timeout).await;
+                        drop((place, counted));
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection. Dropping a request's future, as happens when the client leaves, ends its work.
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    mut phases: watch::Receiver<Phase>,
+    head_timeout: Duration,
+) {
+    // Answers are written at once; waiting to fill packets would only delay their last part.
+    let _ = stream.set_nodelay(true);
+    let service =
+        service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    let mut ended = tokio::select! {
+        ended = serving.as_mut() => Some(ended),
+        () = left(&mut phases, Phase::Running) => None,
+    };
+    if ended.is_none() {
+        serving.as_mut().graceful_shutdown();
+        ended = tokio::select! {
+            ended = serving.as_mut() => Some(ended),
+            () = left(&mut phases, Phase::Draining) => None,
+        };
+    }
+    if let Some(Err(error)) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Waits until a phase is over, or the server is gone.
+async fn left(phases: &mut watch::Receiver<Phase>, phase: Phase) {
+    let _ = phases.wait_for(|now| *now > phase).await;
+}

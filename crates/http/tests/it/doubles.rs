@@ -1,0 +1,268 @@
+//! Stand-ins for the store, the scraper and the runtime.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tidewatch_exposition::MetricKind;
+use tidewatch_http::{Targets, Workloads};
+use tidewatch_model::{Columns, LabelQuery, Labels, Matcher, Sample, Select, SelectError, Selection, Series};
+use tidewatch_runtime::{PodStatus, RuntimeError, RuntimeEvent};
+use tidewatch_scrape::{DroppedTarget, MetricMetadata, TargetHealth, TargetStatus};
+
+/// Series in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(pub(crate) Vec<(Labels, Vec<Sample>)>);
+
+impl Memory {
+    /// `up` of two jobs, `http_requests_total` with a value to escape, around `now`.
+    pub(crate) fn example(now: i64) -> Self {
+        let series = |pairs: &[(&str, &str)], values: &[f64]| {
+            let count = values.len() as i64;
+            let samples = values
+                .iter()
+                .enumerate()
+                .map(|(at, value)| Sample { timestamp: now - (count - 1 - at as i64) * 1000, value: *value });
+            (Labels::from_pairs(pairs.iter().copied()), samples.collect())
+        };
+        let mut all = vec![
+            series(&[("__name__", "up"), ("job", "backend")], &[1.0, 1.0]),
+            series(&[("__name__", "up"), ("job", "frontend")], &[1.0, 0.0]),
+            series(&[("__name__", "http_requests_total"), ("path", "/a<b>&\"c")], &[1.5, 1e21]),
+        ];
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        Self(all)
+    }
+
+    fn matching<'a>(&'a self, matchers: &'a [Matcher]) -> impl Iterator<Item = &'a (Labels, Vec<Sample>)> {
+        self.0.iter().filter(move |(labels, _)| matchers.iter().all(|matcher| matcher.matches_labels(labels)))
+    }
+
+    fn label_sets(&self, query: &LabelQuery<'_>) -> Vec<Labels> {
+        let all = [Vec::new()];
+        let sets = if query.matcher_sets.is_empty() { &all[..] } else { query.matcher_sets };
+        sets.iter().flat_map(|set| self.matching(set)).map(|(labels, _)| labels.clone()).collect()
+    }
+}
+
+struct InMemory {
+    labels: Labels,
+    samples: Vec<Sample>,
+}
+
+impl Series for InMemory {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn sample_bound(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn read(&self, into: &mut Columns) -> Result<(), SelectError> {
+        for sample in &self.samples {
+            into.push(sample.timestamp, sample.value);
+        }
+        Ok(())
+    }
+}
+
+impl Select for Memory {
+    fn select(&self, selection: &Selection<'_>) -> Result<Vec<Box<dyn Series>>, SelectError> {
+        let within = |sample: &&Sample| (selection.start..=selection.end).contains(&sample.timestamp);
+        let found = self.matching(selection.matchers).map(|(labels, samples)| -> Box<dyn Series> {
+            let samples = samples.iter().filter(within).copied().collect();
+            Box::new(InMemory { labels: labels.clone(), samples })
+        });
+        Ok(found.collect())
+    }
+
+    fn label_names(&self, query: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
+        let sets = self.label_sets(query);
+        Ok(sorted(sets.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned()))))
+    }
+
+    fn label_values(&self, name: &str, query: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
+        let sets = self.label_sets(query);
+        Ok(sorted(sets.iter().filter_map(|labels| labels.get(name).map(str::to_owned))))
+    }
+}
+
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
+}
+
+/// A store that answers, but takes milliseconds for each of very many series.
+#[derive(Clone, Default)]
+pub(crate) struct Slow {
+    /// Series read so far.
+    pub(crate) reads: Arc<AtomicUsize>,
+}
+
+impl Slow {
+    /// How many series there are: reading all takes far longer than any test.
+    pub(crate) const SERIES: usize = 100_000;
+}
+
+struct SlowSeries {
+    labels: Labels,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Series for SlowSeries {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn sample_bound(&self) -> usize {
+        0
+    }
+
+    fn read(&self, _: &mut Columns) -> Result<(), SelectError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        // This is what is simulated, not a wait for something else.
+        std::thread::sleep(Duration::from_millis(2));
+        Ok(())
+    }
+}
+
+impl Select for Slow {
+    fn select(&self, _: &Selection<'_>) -> Result<Vec<Box<dyn Series>>, SelectError> {
+        let series = |number: usize| -> Box<dyn Series> {
+            let labels = Labels::from_pairs([("__name__", "slow".to_owned()), ("n", format!("{number:06}"))]);
+            Box::new(SlowSeries { labels, reads: Arc::clone(&self.reads) })
+        };
+        Ok((0..Self::SERIES).map(series).collect())
+    }
+
+    fn label_names(&self, _: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
+        Ok(Vec::new())
+    }
+
+    fn label_values(&self, _: &str, _: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Two pools: one with a target that is up and one that is down, one whose only target was dropped.
+pub(crate) struct TwoPools;
+
+impl Targets for TwoPools {
+    fn pools(&self) -> Vec<String> {
+        vec!["todo".to_owned(), "empty".to_owned()]
+    }
+
+    fn active(&self) -> Vec<TargetStatus> {
+        let target = |instance: &str, health, last_error: &str, last_scrape| TargetStatus {
+            pool: "todo".to_owned(),
+            discovered_labels: Labels::from_pairs([("__address__", instance), ("job", "todo")]),
+            labels: Labels::from_pairs([("instance", instance), ("job", "todo")]),
+            scrape_url: format!("http://{instance}/metrics"),
+            global_url: format!("http://{instance}/metrics"),
+            last_error: last_error.to_owned(),
+            last_scrape,
+            last_scrape_duration: Duration::from_micros(1500),
+            health,
+            scrape_interval: Duration::from_secs(30),
+            scrape_timeout: Duration::from_secs(10),
+        };
+        vec![
+            target("127.64.0.2:9464", TargetHealth::Down, "connection <refused>", Some(1_700_000_000_120)),
+            target("127.64.0.1:9464", TargetHealth::Unknown, "", None),
+        ]
+    }
+
+    fn dropped(&self) -> Vec<DroppedTarget> {
+        vec![DroppedTarget {
+            pool: "empty".to_owned(),
+            discovered_labels: Labels::from_pairs([("__address__", "127.0.0.1:2")]),
+        }]
+    }
+
+    fn metadata(&self) -> Vec<MetricMetadata> {
+        let entry = |instance: &str, metric: &str, help: &str| MetricMetadata {
+            metric: metric.to_owned(),
+            kind: MetricKind::Gauge,
+            help: help.to_owned(),
+            unit: String::new(),
+            target: Labels::from_pairs([("instance", instance), ("job", "todo")]),
+        };
+        vec![entry("a", "up_time", "Time."), entry("a", "size", "Size."), entry("b", "size", "Other size.")]
+    }
+}
+
+/// One pod with a log, and one event.
+pub(crate) struct OnePod(pub(crate) PodStatus);
+
+impl Workloads for OnePod {
+    fn pods(&self) -> Vec<PodStatus> {
+        vec![self.0.clone()]
+    }
+
+    fn events(&self) -> Vec<RuntimeEvent> {
+        vec![RuntimeEvent {
+            warning: true,
+            reason: "BackOff".to_owned(),
+            message: "Back-off restarting failed container".to_owned(),
+            kind: "Pod".to_owned(),
+            namespace: self.0.pod.namespace.clone(),
+            name: self.0.pod.name.clone(),
+            count: 3,
+            first_ms: 1_700_000_000_000,
+            last_ms: 1_700_000_060_500,
+        }]
+    }
+
+    fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: Option<&str>,
+        tail_lines: Option<usize>,
+    ) -> Result<Vec<u8>, RuntimeError> {
+        if namespace != self.0.pod.namespace || pod != self.0.pod.name {
+            return Err(RuntimeError::NoSuchPod { namespace: namespace.to_owned(), name: pod.to_owned() });
+        }
+        if container.is_some_and(|container| container != "backend") {
+            let (container, known) = (container.unwrap_or_default().to_owned(), "backend".to_owned());
+            return Err(RuntimeError::NoSuchContainer { pod: pod.to_owned(), container, known });
+        }
+        let lines = ["one\n", "two\n", "three\n"];
+        Ok(lines[lines.len().saturating_sub(tail_lines.unwrap_or(lines.len()))..].concat().into_bytes())
+    }
+
+    fn kube_state_metrics(&self, out: &mut String) {
+        out.push_str("kube_pod_info 1\n");
+    }
+
+    fn cadvisor_metrics(&self, out: &mut String) {
+        out.push_str("container_last_seen 1\n");
+    }
+
+    fn node_metrics(&self, out: &mut String) {
+        out.push_str("node_load1 0.5\n");
+    }
+}
+
+/// A scraper with nothing to scrape.
+pub(crate) struct NoPools;
+
+impl Targets for NoPools {
+    fn pools(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn active(&self) -> Vec<TargetStatus> {
+        Vec::new()
+    }
+
+    fn dropped(&self) -> Vec<DroppedTarget> {
+        Vec::new()
+    }
+
+    fn metadata(&self) -> Vec<MetricMetadata> {
+        Vec::new()
+    }
+}

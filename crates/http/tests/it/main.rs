@@ -1,0 +1,12 @@
+//! The server over real loopback sockets, with doubles for store, scraper and runtime.
+//!
+//! Expectations of bodies were observed on Prometheus 3.16; `against_prometheus` asks a real one when it is installed.
+
+mod against_prometheus;
+mod client;
+mod dashboards_and_pods;
+mod doubles;
+mod limits;
+mod prometheus;
+mod security;
+mod served;
