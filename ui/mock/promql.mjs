@@ -71,6 +71,7 @@ export class QueryError extends Error {}
 /** Series of an expression: labels and a function of time in seconds. */
 export function evaluate(expr) {
   if (/\bfail\(/.test(expr)) throw new QueryError('1:1: parse error: unknown function with name "fail"');
+  if (expr.split('(').length > expr.split(')').length) throw new QueryError('1:4: parse error: unclosed left parenthesis');
   if (expr.trim() === '') throw new QueryError('1:1: parse error: no expression found in input');
   if (/^[\d.]+$/.test(expr.trim())) return [{ labels: {}, at: () => Number(expr) }];
   const selectors = [...expr.matchAll(/([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?/g)].filter(([, name]) => catalog[name]);

@@ -1,0 +1,99 @@
+/**
+ * Starts the product for the end-to-end tests when TIDEWATCH_URL does not name one: `tidewatch up` on free ports with a temporary data directory, some
+ * requests to the application, and a wait until two scrapes have been taken. Output: TIDEWATCH_URL for the tests. Everything is stopped and removed after.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+const startDeadlineMs = 60_000;
+const dataDeadlineMs = 180_000;
+
+interface Addresses {
+  ui: string;
+  services?: Record<string, string>;
+}
+
+function binary(): string {
+  const candidates = [process.env.TIDEWATCH_BIN, join(repository, 'target/release/tidewatch'), join(repository, 'target/debug/tidewatch')];
+  const found = candidates.find((path) => path && existsSync(path));
+  if (!found) {
+    throw new Error('no tidewatch binary under target/\nhint: cargo build --release, or set TIDEWATCH_URL, for example to the mock (npm run mock)');
+  }
+  return found;
+}
+
+/** Calls `attempt` until it gives a value. */
+async function until<T>(what: string, deadlineMs: number, attempt: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const value = await attempt();
+    if (value !== undefined) return value;
+    if (Date.now() > end) throw new Error(`${what}: not within ${deadlineMs / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+function start(dataDir: string): ChildProcess {
+  const anyPort = '127.0.0.1:0';
+  const flags = ['--ui-listen-address', anyPort, '--web.listen-address', anyPort, '--expose', 'todo-backend=0', '--expose', 'todo-frontend=0'];
+  return spawn(binary(), ['up', '--data-dir', dataDir, ...flags], { cwd: repository, stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  await ended;
+  clearTimeout(timer);
+}
+
+async function useApplication(addresses: Addresses): Promise<void> {
+  const backend = addresses.services?.['todo-backend'];
+  if (!backend) return;
+  for (let i = 0; i < 20; i++) {
+    const body = JSON.stringify({ title: `task ${i}` });
+    const created = await fetch(`${backend}/api/tasks`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    if (!created.ok) throw new Error(`the backend answered ${created.status} to a new task: ${await created.text()}`);
+    await fetch(`${backend}/api/tasks`);
+  }
+}
+
+async function hasRates(ui: string): Promise<true | undefined> {
+  const query = encodeURIComponent('count(rate(http_requests_total[2m]))');
+  try {
+    const answer = await fetch(`${ui}/api/v1/query?query=${query}`);
+    const body = (await answer.json()) as { data?: { result?: unknown[] } };
+    return body.data?.result?.length ? true : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export default async function globalSetup(): Promise<(() => Promise<void>) | undefined> {
+  if (process.env.TIDEWATCH_URL) return undefined;
+  const dataDir = mkdtempSync(join(tmpdir(), 'tidewatch-ui-test-'));
+  const child = start(dataDir);
+  const tearDown = async () => {
+    await stop(child);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    const file = join(dataDir, 'addresses.json');
+    const addresses = await until('addresses.json', startDeadlineMs, () => {
+      if (child.exitCode !== null) throw new Error(`tidewatch up ended with status ${child.exitCode}`);
+      return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Addresses) : undefined;
+    });
+    process.env.TIDEWATCH_URL = addresses.ui;
+    await until('requests to the application', startDeadlineMs, () => useApplication(addresses).then(() => true, () => undefined));
+    await until('rates of the application', dataDeadlineMs, () => hasRates(addresses.ui));
+    return tearDown;
+  } catch (error) {
+    await tearDown();
+    throw error;
+  }
+}
