@@ -47,6 +47,7 @@ impl Takes {
 }
 
 /// A route for a handler. HEAD is refused unless named: what GET would answer may be costly to find out.
+#[expect(clippy::needless_pass_by_value, reason = "routes are made of handlers, as in axum")]
 pub(crate) fn endpoint<H, T>(takes: Takes, handler: H) -> MethodRouter<Shared>
 where
     H: Handler<T, Shared>,

@@ -94,7 +94,7 @@ fn workloads(shared: &Shared) -> Result<Arc<dyn Workloads>, Status> {
     shared.state.workloads.clone().ok_or_else(none)
 }
 
-fn list(headers: &HeaderMap, kind: &str, version: &str, items: Vec<Value>) -> Response {
+fn list(headers: &HeaderMap, kind: &str, version: &str, items: &[Value]) -> Response {
     let list = json!({
         "kind": kind,
         "apiVersion": version,
@@ -106,7 +106,7 @@ fn list(headers: &HeaderMap, kind: &str, version: &str, items: Vec<Value>) -> Re
 
 async fn all_pods(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Status> {
     let pods = workloads(&shared)?.pods();
-    Ok(list(&headers, "PodList", "v1", pods.iter().map(objects::pod).collect()))
+    Ok(list(&headers, "PodList", "v1", &pods.iter().map(objects::pod).collect::<Vec<_>>()))
 }
 
 async fn pods(
@@ -115,8 +115,9 @@ async fn pods(
     Path(namespace): Path<String>,
 ) -> Result<Response, Status> {
     let pods = workloads(&shared)?.pods();
-    let items = pods.iter().filter(|pod| pod.pod.namespace == namespace).map(objects::pod).collect();
-    Ok(list(&headers, "PodList", "v1", items))
+    let items =
+        pods.iter().filter(|pod| pod.pod.namespace == namespace).map(objects::pod).collect::<Vec<_>>();
+    Ok(list(&headers, "PodList", "v1", &items))
 }
 
 async fn pod(
@@ -140,8 +141,8 @@ async fn events(
 ) -> Result<Response, Status> {
     let events = workloads(&shared)?.events();
     let items = events.iter().filter(|event| event.namespace == namespace).enumerate();
-    let items = items.map(|(number, event)| objects::event(number, event)).collect();
-    Ok(list(&headers, "EventList", "v1", items))
+    let items: Vec<Value> = items.map(|(number, event)| objects::event(number, event)).collect();
+    Ok(list(&headers, "EventList", "v1", &items))
 }
 
 async fn deployments(
@@ -151,7 +152,7 @@ async fn deployments(
 ) -> Result<Response, Status> {
     let pods = workloads(&shared)?.pods();
     let items = objects::deployments(pods.iter().filter(|pod| pod.pod.namespace == namespace));
-    Ok(list(&headers, "DeploymentList", "apps/v1", items))
+    Ok(list(&headers, "DeploymentList", "apps/v1", &items))
 }
 
 async fn log(

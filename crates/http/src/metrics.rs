@@ -64,8 +64,9 @@ impl HttpMetrics {
     }
 
     pub(crate) fn request(&self, handler: &str, code: u16, seconds: f64) {
-        let handler = ("handler", handler.to_owned());
-        self.durations.get_or_create(&[handler.clone()]).observe(seconds);
+        let handler = [("handler", handler.to_owned())];
+        self.durations.get_or_create(&handler).observe(seconds);
+        let [handler] = handler;
         self.requests.get_or_create(&[("code", code.to_string()), handler]).inc();
     }
 

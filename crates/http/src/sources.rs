@@ -1,14 +1,14 @@
 //! What the server asks of the scraper and of the runtime, each behind a trait so that routes are tested without them.
 //!
-//! Input: handles of the scrape and runtime crates, which implement these traits here. Output: snapshots for the routes.
-//! Nothing here keeps state or waits.
+//! Input: handles of the scrape and runtime crates, which implement these traits here with their own methods of the same
+//! names. Output: snapshots for the routes. Nothing here keeps state or waits.
 
 use tidewatch_runtime::{PodStatus, Runtime, RuntimeError, RuntimeEvent};
 use tidewatch_scrape::{DroppedTarget, MetricMetadata, Scraper, TargetStatus};
 
 /// The scraper's view of its targets.
 pub trait Targets: Send + Sync {
-    /// Names of the scrape pools, in the order of the configuration.
+    /// Names of the scrape pools, those without targets included.
     fn pools(&self) -> Vec<String>;
     /// Targets that are scraped.
     fn active(&self) -> Vec<TargetStatus>;
@@ -20,11 +20,7 @@ pub trait Targets: Send + Sync {
 
 impl Targets for Scraper {
     fn pools(&self) -> Vec<String> {
-        let mut pools: Vec<String> = self.targets().into_iter().map(|target| target.pool).collect();
-        pools.extend(self.dropped_targets().into_iter().map(|target| target.pool));
-        pools.sort_unstable();
-        pools.dedup();
-        pools
+        self.stats().pools.into_iter().map(|pool| pool.pool).collect()
     }
 
     fn active(&self) -> Vec<TargetStatus> {
@@ -63,4 +59,36 @@ pub trait Workloads: Send + Sync {
     fn cadvisor_metrics(&self, out: &mut String);
     /// The metrics of node-exporter as text 0.0.4.
     fn node_metrics(&self, out: &mut String);
+}
+
+impl Workloads for Runtime {
+    fn pods(&self) -> Vec<PodStatus> {
+        self.pods()
+    }
+
+    fn events(&self) -> Vec<RuntimeEvent> {
+        self.events()
+    }
+
+    fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: Option<&str>,
+        tail_lines: Option<usize>,
+    ) -> Result<Vec<u8>, RuntimeError> {
+        self.log(namespace, pod, container, tail_lines)
+    }
+
+    fn kube_state_metrics(&self, out: &mut String) {
+        self.kube_state_metrics(out);
+    }
+
+    fn cadvisor_metrics(&self, out: &mut String) {
+        self.cadvisor_metrics(out);
+    }
+
+    fn node_metrics(&self, out: &mut String) {
+        self.node_metrics(out);
+    }
 }

@@ -12,13 +12,15 @@ mod error;
 mod logging;
 mod process;
 mod registry;
+mod summary;
 
 pub use build_info::BuildInfo;
 pub use error::TelemetryError;
 pub use logging::{LogFormat, init_logging};
-pub use process::resident_bytes;
+pub use process::{cpu_seconds, resident_bytes};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::gauge::Gauge;
 pub use prometheus_client::metrics::histogram::Histogram;
 pub use registry::{Exposition, Observations, Registry};
+pub use summary::Summary;

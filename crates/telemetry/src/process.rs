@@ -41,6 +41,11 @@ pub fn resident_bytes() -> Option<u64> {
     Some(Stat::read()?.resident_bytes)
 }
 
+/// The processor time this process has used, in seconds, or `None` where `/proc` does not say.
+pub fn cpu_seconds() -> Option<f64> {
+    Some(Stat::read()?.cpu_ticks as f64 / ticks_per_second())
+}
+
 /// The fields of `/proc/self/stat` that are shown (`man 5 proc_pid_stat`).
 #[derive(Debug, PartialEq)]
 struct Stat {

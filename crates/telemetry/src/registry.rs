@@ -5,15 +5,16 @@
 //! (counters with `_total`), the classic text, and observation by a plain function.
 
 use crate::classic::to_classic;
+use crate::summary::{Summary, SummaryFamily};
 use crate::{BuildInfo, process};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Metric;
 use std::fmt;
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 /// The text formats that can be answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl Exposition {
 pub struct Registry {
     // Registration happens while the pipeline is wired, encoding at every scrape.
     inner: RwLock<prometheus_client::registry::Registry>,
+    summaries: RwLock<Vec<SummaryFamily>>,
 }
 
 impl Registry {
@@ -72,19 +74,36 @@ impl Registry {
         self.lock().register_collector(Box::new(Observer(observe)));
     }
 
+    /// Adds a family of summaries that a function gives at every scrape. `help` ends without a full stop.
+    pub fn observe_summaries(
+        &self,
+        name: &str,
+        help: &str,
+        observe: impl Fn() -> Vec<Summary> + Send + Sync + 'static,
+    ) {
+        let family =
+            SummaryFamily { name: name.to_owned(), help: help.to_owned(), observe: Box::new(observe) };
+        self.summaries.write().unwrap_or_else(PoisonError::into_inner).push(family);
+    }
+
     /// The text of all metrics.
     pub fn encode(&self, format: Exposition) -> String {
         let mut text = String::with_capacity(16 * 1024);
-        let inner = self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        encode(&mut text, &inner).expect("writing into a String does not fail");
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        encode_registry(&mut text, &inner).expect("writing into a String does not fail");
+        drop(inner);
+        for family in self.summaries.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            family.encode(&mut text);
+        }
+        encode_eof(&mut text).expect("writing into a String does not fail");
         match format {
             Exposition::OpenMetrics => text,
             Exposition::Text => to_classic(&text),
         }
     }
 
-    fn lock(&self) -> std::sync::RwLockWriteGuard<'_, prometheus_client::registry::Registry> {
-        self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> RwLockWriteGuard<'_, prometheus_client::registry::Registry> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -218,9 +237,10 @@ mod tests {
              prometheus_tsdb_head_series 7.0\n\
              # HELP tidewatch_x_total X.\n# TYPE tidewatch_x_total counter\ntidewatch_x_total{a=\"\\\"q\\\"\"} 1.5\n"
         );
+        registry.observe_summaries("t_seconds", "T", || vec![Summary { count: 4, ..Summary::default() }]);
         let open_metrics = registry.encode(Exposition::OpenMetrics);
         assert!(open_metrics.contains("# TYPE prometheus_http_requests counter\n"), "{open_metrics}");
-        assert!(open_metrics.ends_with("# EOF\n"), "{open_metrics}");
+        assert!(open_metrics.ends_with("t_seconds_count 4\n# EOF\n"), "{open_metrics}");
     }
 
     #[test]

@@ -154,8 +154,8 @@ fn push_stats(out: &mut Vec<u8>, answer: &Answer, timings: Timings) {
 fn query_error(error: QueryError) -> ApiError {
     match &error {
         QueryError::Parse { .. } => ApiError::parameter("query", error),
-        QueryError::Timeout { .. } => ApiError::new(ErrorType::Timeout, error),
-        QueryError::Canceled { .. } => ApiError::new(ErrorType::Canceled, error),
+        QueryError::Timeout => ApiError::new(ErrorType::Timeout, error),
+        QueryError::Canceled => ApiError::new(ErrorType::Canceled, error),
         QueryError::Storage { .. } => ApiError::new(ErrorType::Internal, error),
         _ => ApiError::new(ErrorType::Execution, error),
     }

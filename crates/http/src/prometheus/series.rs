@@ -88,7 +88,6 @@ async fn texts(
     Ok(shared.gate.run(None, work).await?.into_response("application/json"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err hands over the error")]
 fn storage_error(error: SelectError) -> ApiError {
     ApiError::new(ErrorType::Execution, error)
 }
