@@ -78,6 +78,9 @@ function logOf(name, lines) {
   }).join('\n');
 }
 
+/** Answers of range queries, so that measuring the page does not measure the mock. */
+const ranges = new Map();
+
 const routes = [
   [/^\/api\/v1\/query$/, (r, _m, p) => {
     const time = Number(p.get('time') ?? Date.now() / 1000);
@@ -86,7 +89,14 @@ const routes = [
   }],
   [/^\/api\/v1\/query_range$/, (r, _m, p) => {
     const expr = p.get('query') ?? '';
-    success(r, { resultType: 'matrix', result: range(expr, Number(p.get('start')), Number(p.get('end')), Number(p.get('step'))) }, warned(expr));
+    const key = `${expr} ${p.get('start')} ${p.get('end')} ${p.get('step')}`;
+    if (!ranges.has(key)) {
+      if (ranges.size > 500) ranges.clear();
+      const result = range(expr, Number(p.get('start')), Number(p.get('end')), Number(p.get('step')));
+      ranges.set(key, JSON.stringify({ status: 'success', data: { resultType: 'matrix', result }, ...warned(expr) }));
+    }
+    r.writeHead(200, { 'content-type': 'application/json' });
+    r.end(ranges.get(key));
   }],
   [/^\/api\/v1\/labels$/, (r, _m, p) => success(r, unique(selected(p).flatMap(Object.keys)))],
   [/^\/api\/v1\/label\/(.+)\/values$/, (r, m, p) => success(r, unique(selected(p).map((l) => l[m[1]]).filter(Boolean)))],

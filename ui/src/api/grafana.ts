@@ -1,5 +1,6 @@
 /** Grafana's dashboard API, same origin: the list of dashboards and one dashboard's JSON model. */
 import type { DashboardModel } from '../grafana/model';
+import { early } from './early';
 import { getJson } from './http';
 
 export interface DashboardHit {
@@ -14,6 +15,7 @@ export function searchDashboards(signal?: AbortSignal): Promise<DashboardHit[]> 
 }
 
 export async function loadDashboard(uid: string, signal?: AbortSignal): Promise<DashboardModel> {
-  const body = await getJson<{ dashboard: DashboardModel }>(`/api/dashboards/uid/${encodeURIComponent(uid)}`, signal);
+  const path = `/api/dashboards/uid/${encodeURIComponent(uid)}`;
+  const body = await early(path, () => getJson<{ dashboard: DashboardModel }>(path, signal));
   return body.dashboard;
 }

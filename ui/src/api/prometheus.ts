@@ -2,6 +2,7 @@
  * The Prometheus HTTP API, same origin. Output: range results on one shared time grid, instant vectors, and metadata.
  * At most six queries are under way at once. Does not cache; see panels/fetch.ts for the sharing of equal queries.
  */
+import { early } from './early';
 import { ApiError, getJson, postForm } from './http';
 import { WorkQueue } from './queue';
 
@@ -97,7 +98,11 @@ export function gridOf(rows: MatrixRow[], query: RangeQuery): Pick<RangeResult, 
   return { times, series };
 }
 
-export async function queryRange(query: RangeQuery, signal?: AbortSignal): Promise<RangeResult> {
+export function queryRange(query: RangeQuery, signal?: AbortSignal): Promise<RangeResult> {
+  return early(`range ${query.start} ${query.end} ${query.step} ${query.expr}`, () => askRange(query, signal));
+}
+
+async function askRange(query: RangeQuery, signal?: AbortSignal): Promise<RangeResult> {
   const form = new URLSearchParams({
     query: query.expr,
     start: seconds(query.start),
@@ -127,7 +132,11 @@ function samplesOf(data: QueryData): Sample[] {
 }
 
 /** `timeMs` undefined asks for the server's current time. */
-export async function queryInstant(expr: string, timeMs?: number, signal?: AbortSignal): Promise<InstantResult> {
+export function queryInstant(expr: string, timeMs?: number, signal?: AbortSignal): Promise<InstantResult> {
+  return early(`instant ${timeMs} ${expr}`, () => askInstant(expr, timeMs, signal));
+}
+
+async function askInstant(expr: string, timeMs?: number, signal?: AbortSignal): Promise<InstantResult> {
   const form = new URLSearchParams({ query: expr });
   if (timeMs !== undefined) form.set('time', seconds(timeMs));
   const body = await queries.run(() => postForm<Envelope<QueryData>>('/api/v1/query', form, signal), signal);
@@ -152,8 +161,8 @@ export async function labelValues(
   range?: { from: number; to: number },
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const path = `/api/v1/label/${encodeURIComponent(label)}/values`;
-  return unwrap(await getJson<Envelope<string[]>>(windowed(path, matchers, range), signal));
+  const path = windowed(`/api/v1/label/${encodeURIComponent(label)}/values`, matchers, range);
+  return unwrap(await early(path, () => getJson<Envelope<string[]>>(path, signal)));
 }
 
 export async function labelNames(

@@ -6,7 +6,8 @@ import { Link, useUrl } from './router';
 import { toggleTheme, useTheme } from './theme';
 import { useRefreshLoop } from './time';
 import { TimeControls } from './TimeControls';
-import { routeOf, usePage } from './pages';
+import { routeOf } from './routes';
+import { usePage } from './usePage';
 
 const sections = [
   { href: '/', label: 'Overview', owns: (path: string) => path === '/' },

@@ -3,8 +3,9 @@
  * may give defaults. `useTimeRange` resolves "now" anew at every refresh.
  */
 import { useEffect, useMemo } from 'react';
+import { pageNow } from '../api/early';
 import { parseDuration } from '../time/duration';
-import { defaultRange, resolveRange, zoomOut, type RawRange, type TimeRange } from '../time/range';
+import { defaultRange, rawRangeOf, resolveRange, zoomOut, type RawRange, type TimeRange } from '../time/range';
 import { setParameters, useUrl } from './router';
 import { Store, useStore } from './store';
 
@@ -33,11 +34,6 @@ export function refreshNow(): void {
   tick.set(tick.get() + 1);
 }
 
-export function rawRangeOf(url: URL, fallback: RawRange): RawRange {
-  const { searchParams } = url;
-  return { from: searchParams.get('from') ?? fallback.from, to: searchParams.get('to') ?? fallback.to };
-}
-
 export function useRawRange(fallback?: RawRange): RawRange {
   const url = useUrl();
   const page = useStore(defaults);
@@ -49,7 +45,7 @@ export function useTimeRange(fallback?: RawRange): TimeRange {
   const raw = useRawRange(fallback);
   const count = useStore(tick);
   // every tick resolves "now" again
-  return useMemo(() => resolveRange(raw, Date.now()), [raw, count]);
+  return useMemo(() => resolveRange(raw, pageNow()), [raw, count]);
 }
 
 export function useTick(): number {

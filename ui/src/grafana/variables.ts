@@ -210,3 +210,17 @@ export function optionsWithAll(variable: ResolvedVariable): Option[] {
 export function valuesOf(variables: ResolvedVariable[], range: TimeRange): VariableValues {
   return Object.fromEntries(variables.map((v) => [v.model.name, valueOf(v, range)]));
 }
+
+/** Values of `var-<name>` in a URL. */
+export const chosenIn =
+  (url: URL) =>
+  (name: string): string[] | undefined => {
+    const values = url.searchParams.getAll(`var-${name}`);
+    return values.length > 0 ? values : undefined;
+  };
+
+/** For repeated panels and rows: one copy for each value. */
+export const repeatValuesOf =
+  (values: VariableValues) =>
+  (name: string): string[] =>
+    [values[name]?.value ?? []].flat();

@@ -3,25 +3,20 @@
  * `var-` parameters. See panels/run.ts for the queries and panels/PanelFrame.tsx for what a panel shows.
  */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { loadDashboard } from '../api/grafana';
 import { isAbort } from '../api/http';
 import { Icon } from '../app/icons';
-import { takeDashboard } from '../app/pages';
-import { currentUrl, useUrl } from '../app/router';
+import { useUrl } from '../app/router';
 import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
 import { useLoad } from '../app/useLoad';
 import { boxOf, heightOf, layoutPanels, type Cell } from '../grafana/layout';
 import type { DashboardModel } from '../grafana/model';
-import { resolveVariables, valuesOf, type ResolvedVariable } from '../grafana/variables';
+import { chosenIn, repeatValuesOf, resolveVariables, valuesOf, type ResolvedVariable } from '../grafana/variables';
 import { PanelFrame } from '../panels/PanelFrame';
 import { DashboardRun, DrawTracker, type RunInput } from '../panels/run';
 import { defaultRange, type TimeRange } from '../time/range';
 import { VariableBar } from './VariableBar';
-
-const chosenInUrl = (name: string): string[] | undefined => {
-  const values = currentUrl().searchParams.getAll(`var-${name}`);
-  return values.length > 0 ? values : undefined;
-};
 
 /** The part of the URL that chooses variables, as one string to depend on. */
 function useVariableParameters(): string {
@@ -37,7 +32,7 @@ function useVariables(dashboard: DashboardModel, range: TimeRange): ResolvedVari
   useEffect(() => {
     if (models.length === 0) return undefined;
     const controller = new AbortController();
-    resolveVariables({ models, range, fromUrl: chosenInUrl, signal: controller.signal }).then(
+    resolveVariables({ models, range, fromUrl: chosenIn(new URL(window.location.href)), signal: controller.signal }).then(
       (resolved) => {
         if (!controller.signal.aborted) setVariables((last) => (sameChoice(last, resolved) ? last : resolved));
       },
@@ -111,8 +106,7 @@ function Grid({ dashboard, variables, range, width, offset }: GridProps) {
   const values = useMemo(() => valuesOf(variables, range), [variables, range]);
   const input = useMemo(() => ({ variables: values, range }), [values, range]);
   const cells = useMemo(() => {
-    const repeatValues = (name: string) => [values[name]?.value ?? []].flat();
-    return layoutPanels(dashboard.panels ?? [], repeatValues, toggledRows);
+    return layoutPanels(dashboard.panels ?? [], repeatValuesOf(values), toggledRows);
   }, [dashboard, variables, toggledRows]);
   const { run, tracker } = useRun(input, cells, width, offset);
   const toggle = (key: string) => {
@@ -180,7 +174,7 @@ function LoadedDashboard({ dashboard }: { dashboard: DashboardModel }) {
 }
 
 export default function Dashboard({ uid }: { uid: string }) {
-  const { value, error } = useLoad((signal) => takeDashboard(uid, signal), [uid]);
+  const { value, error } = useLoad((signal) => loadDashboard(uid, signal), [uid]);
   if (error) {
     return (
       <div className="page narrow">

@@ -92,6 +92,11 @@ export interface PanelRequest {
   width: number;
 }
 
+/** The panel types that draw answers. Others are texts, rows, or not supported. */
+const asking = new Set(['timeseries', 'stat', 'gauge', 'bargauge', 'table']);
+
+export const asksQueries = (panel: PanelModel): boolean => asking.has(panel.type);
+
 function minIntervalOf(panel: PanelModel, target: QueryTarget, scope: Scope): number | undefined {
   const text = target.interval || panel.interval;
   return text ? parseDuration(interpolateText(text, scope)) : undefined;

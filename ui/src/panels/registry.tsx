@@ -29,5 +29,3 @@ function UnknownPanel({ panel, onDrawn }: PanelProps) {
 export function panelComponent(type: string): ComponentType<PanelProps> {
   return panelTypes[type] ?? UnknownPanel;
 }
-
-export const isSupported = (type: string): boolean => type in panelTypes;

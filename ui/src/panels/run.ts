@@ -8,9 +8,8 @@ import { Store } from '../app/store';
 import { interpolateText, type VariableValues } from '../grafana/interpolate';
 import type { Box, Cell } from '../grafana/layout';
 import type { TimeRange } from '../time/range';
-import { fetchPanel, QueryShare, type PanelResult } from './fetch';
+import { asksQueries, fetchPanel, QueryShare, type PanelResult } from './fetch';
 import { panelFrames } from './fields';
-import { isSupported } from './registry';
 
 export interface PanelState {
   loading: boolean;
@@ -25,9 +24,6 @@ export interface RunInput {
 }
 
 const noResult = (range: TimeRange): PanelState => ({ loading: false, result: { targets: [], notices: [], range, step: 0 }, frames: [] });
-
-/** Panels that draw from their targets; a panel without any is a text, or has nothing to ask. */
-const asks = (cell: Cell) => isSupported(cell.panel.type) && cell.panel.type !== 'text';
 
 export class DashboardRun {
   private readonly states = new Map<string, Store<PanelState>>();
@@ -56,7 +52,7 @@ export class DashboardRun {
     for (const cell of cells) {
       if (cell.panel.type === 'row' || this.asked.has(cell.key)) continue;
       this.asked.add(cell.key);
-      if (asks(cell)) void this.ask(input, cell, boxOf(cell).width);
+      if (asksQueries(cell.panel)) void this.ask(input, cell, boxOf(cell).width);
       else this.stateOf(cell.key).set(noResult(input.range));
     }
   }

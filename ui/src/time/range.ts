@@ -100,6 +100,12 @@ export function resolveRange(raw: RawRange, now: number): TimeRange {
   return from <= to ? { from, to, raw } : { from: to, to: from, raw };
 }
 
+/** What the URL says, with `fallback` for what it leaves out. */
+export function rawRangeOf(url: URL, fallback: RawRange): RawRange {
+  const { searchParams } = url;
+  return { from: searchParams.get('from') ?? fallback.from, to: searchParams.get('to') ?? fallback.to };
+}
+
 const two = (n: number) => String(n).padStart(2, '0');
 
 /** "2026-11-22 09:05:00" in the browser's time zone, which parseTime reads back. */
