@@ -3,9 +3,12 @@
 //! Input: the process's arguments. Output: plain values for the commands. Nothing is read or started here.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tidewatch_model::format_duration;
+use tidewatch_promql::EngineOptions;
 
 /// Monitoring and autoscaling of a Kubernetes application, on one machine.
 #[derive(Debug, Parser)]
@@ -43,7 +46,10 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Kills process groups when the parent is gone; started by `up` itself
     #[command(hide = true)]
-    Guard,
+    Guard {
+        /// The instance whose processes are its own.
+        instance: String,
+    },
 }
 
 /// Settings of `up`.
@@ -106,6 +112,10 @@ pub(crate) struct ServeArgs {
     #[arg(long = "web.listen-address", value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
     pub(crate) prometheus: SocketAddr,
 
+    /// Manifests whose ConfigMaps hold Grafana dashboards to show; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dashboards: Vec<PathBuf>,
+
     /// Allow POST /-/reload and /-/quit
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) lifecycle: bool,
@@ -139,6 +149,34 @@ pub(crate) struct QueryLimits {
     pub(crate) max_concurrency: usize,
 }
 
+impl QueryLimits {
+    /// How queries are evaluated; `default_step` is that of subqueries which name none.
+    pub(crate) fn engine(&self, default_step: Duration) -> EngineOptions {
+        EngineOptions {
+            lookback_delta: self.lookback,
+            max_samples: self.max_samples,
+            timeout: self.timeout,
+            default_step,
+            ..EngineOptions::default()
+        }
+    }
+
+    /// How many queries run, and how long one may take with its wait.
+    pub(crate) fn limits(&self) -> tidewatch_http::QueryLimits {
+        tidewatch_http::QueryLimits { max_concurrency: self.max_concurrency, timeout: self.timeout }
+    }
+
+    /// By flag name, for the API.
+    pub(crate) fn flags(&self) -> BTreeMap<String, String> {
+        let mut flags = BTreeMap::new();
+        flags.insert("query.lookback-delta".to_owned(), format_duration(self.lookback));
+        flags.insert("query.timeout".to_owned(), format_duration(self.timeout));
+        flags.insert("query.max-samples".to_owned(), self.max_samples.to_string());
+        flags.insert("query.max-concurrency".to_owned(), self.max_concurrency.to_string());
+        flags
+    }
+}
+
 /// What is logged, to standard error.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LogArgs {
@@ -158,6 +196,15 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl From<LogFormat> for tidewatch_telemetry::LogFormat {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// Settings of `query`.

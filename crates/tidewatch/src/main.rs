@@ -1,29 +1,57 @@
 //! The tidewatch program: reads the command line, runs one command, turns a failure into a message and an exit code.
 
-mod addresses;
 mod cli;
-mod failure;
-mod plot;
-mod query;
+
+mod up;
+mod serve;
+mod pipeline;
+mod own_metrics;
+
+mod addresses;
+mod signals;
 mod status;
+mod usage;
+
+mod query;
+mod plot;
 mod terminal;
 
+mod failure;
+
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, LogArgs};
+use failure::Failure;
 use std::process::ExitCode;
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match &cli.command {
-        Command::Query(args) => query::run(args).await,
-        _ => Ok(()),
-    };
-    match done {
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tidewatch: {failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        // without an async runtime: it waits on a pipe in as little memory as possible
+        Command::Guard { instance } => {
+            tidewatch_runtime::run_guard(instance);
+            Ok(())
+        }
+        Command::Up(args) => logged(&args.log, up::run(args)),
+        Command::Serve(args) => logged(&args.log, serve::run(args)),
+        Command::Query(args) => on_runtime(query::run(args)),
+    }
+}
+
+fn logged(log: &LogArgs, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tidewatch_telemetry::init_logging(log.format.into(), &log.level).map_err(|e| Failure::from_error(&e))?;
+    on_runtime(work)
+}
+
+fn on_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|e| Failure::from_error(&e))?.block_on(work)
 }

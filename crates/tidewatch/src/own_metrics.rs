@@ -1,0 +1,113 @@
+//! What the store and the scraper count, under the names that Prometheus gives the same facts.
+//!
+//! Input: handles of the stages. Output: observers in the registry, read when `/metrics` is scraped. The stages
+//! themselves know nothing of names or registries.
+
+use std::sync::Arc;
+use tidewatch_scrape::{PoolStats, ScrapeStats, Scraper};
+use tidewatch_telemetry::{Observations, Registry};
+use tidewatch_tsdb::{Tsdb, TsdbStats};
+
+/// Registers the store's numbers.
+pub(crate) fn observe_store(registry: &Registry, store: &Arc<Tsdb>) {
+    let store = Arc::clone(store);
+    registry.observe(move |out| {
+        let stats = store.stats();
+        store_sizes(&stats, out);
+        store_counts(&stats, out);
+    });
+}
+
+fn store_sizes(stats: &TsdbStats, out: &mut Observations<'_>) {
+    let mut gauge = |name: &str, help: &str, value: f64| out.gauge(name, help, value);
+    gauge("prometheus_tsdb_head_series", "Total number of series in the head.", stats.series as f64);
+    gauge("prometheus_tsdb_head_chunks", "Total number of chunks in the head.", stats.chunks as f64);
+    for (name, time) in [("min", stats.min_time), ("max", stats.max_time)] {
+        let name = format!("prometheus_tsdb_head_{name}_time");
+        gauge(&name, "Time bound of the head in milliseconds.", time.unwrap_or_default() as f64);
+    }
+    let help = "Size of the write-ahead log in bytes, checkpoint included.";
+    gauge("prometheus_tsdb_wal_storage_size_bytes", help, stats.wal_bytes as f64);
+    gauge("prometheus_tsdb_wal_segment_current", "Segment written to.", stats.wal_segment as f64);
+    let help = "Size of the head's chunk files in bytes.";
+    gauge("prometheus_tsdb_head_chunks_storage_size_bytes", help, stats.chunk_bytes as f64);
+    let help = "Estimated memory of the label index in bytes.";
+    gauge("tidewatch_tsdb_index_bytes", help, stats.index_bytes as f64);
+    let help = "Estimated memory of series and their open chunks in bytes.";
+    gauge("tidewatch_tsdb_series_bytes", help, stats.series_bytes as f64);
+}
+
+fn store_counts(stats: &TsdbStats, out: &mut Observations<'_>) {
+    let mut counter = |name: &str, help: &str, value: u64| out.counter(name, help, value as f64);
+    counter("prometheus_tsdb_head_series_created_total", "Series created.", stats.series_created);
+    counter("prometheus_tsdb_head_series_removed_total", "Series removed.", stats.series_removed);
+    counter("prometheus_tsdb_head_samples_appended_total", "Samples appended.", stats.samples_appended);
+    let help = "Samples refused because a later one, or another value at their time, is there.";
+    counter("prometheus_tsdb_out_of_order_samples_total", help, stats.out_of_order);
+    let help = "Samples refused because they are too old.";
+    counter("prometheus_tsdb_out_of_bound_samples_total", help, stats.out_of_bounds);
+    let help = "Samples refused because the store holds as many series as it may.";
+    counter("tidewatch_tsdb_series_limit_samples_total", help, stats.series_limit);
+    counter("prometheus_tsdb_wal_writes_failed_total", "Failed writes to the log.", stats.wal_writes_failed);
+    counter("tidewatch_tsdb_chunk_writes_failed_total", "Failed writes of chunks.", stats.chunk_writes_failed);
+    counter("prometheus_tsdb_checkpoint_creations_total", "Checkpoints written.", stats.checkpoints);
+    let help = "Checkpoints that failed.";
+    counter("prometheus_tsdb_checkpoint_creations_failed_total", help, stats.checkpoints_failed);
+    counter("prometheus_tsdb_wal_corruptions_total", "Damaged files repaired at the start.", stats.repairs);
+}
+
+/// Registers the scraper's numbers.
+pub(crate) fn observe_scraper(registry: &Registry, scraper: &Arc<Scraper>) {
+    let scraper = Arc::clone(scraper);
+    registry.observe(move |out| {
+        let stats = scraper.stats();
+        scrape_counts(&stats, out);
+        scrape_intervals(&stats, out);
+        scrape_pools(&stats.pools, out);
+    });
+}
+
+fn scrape_counts(stats: &ScrapeStats, out: &mut Observations<'_>) {
+    let mut counter = |name: &str, help: &str, value: u64| {
+        out.counter(&format!("prometheus_target_scrape{name}_total"), help, value as f64);
+    };
+    counter("s_exceeded_sample_limit", "Scrapes beyond the sample limit.", stats.exceeded_sample_limit);
+    counter("s_exceeded_body_size_limit", "Scrapes beyond the body size limit.", stats.exceeded_body_size_limit);
+    let help = "Samples rejected for another value at the same time.";
+    counter("s_sample_duplicate_timestamp", help, stats.sample_duplicate_timestamp);
+    counter("s_sample_out_of_order", "Samples rejected for their order.", stats.sample_out_of_order);
+    counter("s_sample_out_of_bounds", "Samples rejected as too old.", stats.sample_out_of_bounds);
+    counter("s_cache_flush_forced", "Series caches emptied before their time.", stats.cache_flush_forced);
+    counter("_pool_exceeded_label_limits", "Pools beyond the label limits.", stats.exceeded_label_limits);
+    counter("_pool_exceeded_target_limit", "Pools beyond the target limit.", stats.exceeded_target_limit);
+    counter("_pool_reloads", "Pools loaded again.", stats.pool_reloads);
+    let mut own = |name: &str, help: &str, value: u64| out.counter(name, help, value as f64);
+    own("tidewatch_scrapes_total", "Scrapes made.", stats.scrapes);
+    own("tidewatch_scrapes_failed_total", "Scrapes that failed as a whole.", stats.scrapes_failed);
+    own("tidewatch_scrape_samples_appended_total", "Samples handed to the store.", stats.samples_appended);
+    own("tidewatch_scrape_append_failures_total", "Pages that the store could not take.", stats.append_failures);
+    let help = "Samples rejected because the store holds as many series as it may.";
+    own("tidewatch_scrape_series_limit_samples_total", help, stats.sample_series_limit);
+}
+
+fn scrape_intervals(stats: &ScrapeStats, out: &mut Observations<'_>) {
+    let quantiles = stats.interval_lengths.iter().flat_map(|length| {
+        length.quantiles.iter().map(|(quantile, value)| {
+            let interval = tidewatch_model::format_duration(length.interval);
+            (vec![("interval", interval), ("quantile", quantile.to_string())], *value)
+        })
+    });
+    let help = "Time between two scrapes of a target in seconds, by configured interval.";
+    out.gauges("prometheus_target_interval_length_seconds", help, quantiles);
+}
+
+fn scrape_pools(pools: &[PoolStats], out: &mut Observations<'_>) {
+    let of = |value: fn(&PoolStats) -> u64| {
+        pools.iter().map(move |pool| (vec![("scrape_job", pool.pool.clone())], value(pool) as f64))
+    };
+    out.gauges("prometheus_target_scrape_pool_targets", "Targets of the pool.", of(|p| p.targets));
+    let help = "Most targets that the pool may have; 0 is no limit.";
+    out.gauges("prometheus_target_scrape_pool_target_limit", help, of(|p| p.target_limit));
+    out.counters("prometheus_target_scrape_pool_sync_total", "Times the targets were set.", of(|p| p.syncs));
+    out.counters("prometheus_target_sync_failed_total", "Targets that could not be made.", of(|p| p.sync_failed));
+}

@@ -1,0 +1,225 @@
+//! The flow, wired in the order in which data takes it: runtime → discovery → scrape → store → queries → servers.
+//!
+//! Input: the specification of a run. Output: running stages behind one handle, which stops them in the opposite order.
+//! No decision is taken here: each stage knows only the traits and channels that it is given.
+
+use crate::failure::Failure;
+use crate::own_metrics;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewatch_config::{PlatformAddresses, platform_jobs};
+use tidewatch_dashboard::Catalog;
+use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
+use tidewatch_http::{
+    ApiState, ConfigStatus, HeadStats, LifecycleRequest, ListenerSpec, QueryLimits, Readiness, Serves, Server,
+};
+use tidewatch_manifest::ScrapeConfig;
+use tidewatch_model::{Append, Clock, SystemClock, format_duration};
+use tidewatch_promql::EngineOptions;
+use tidewatch_runtime::{Runtime, RuntimeSpec};
+use tidewatch_scrape::{ScrapeOptions, Scraper};
+use tidewatch_telemetry::{BuildInfo, Registry};
+use tidewatch_tsdb::{Tsdb, TsdbOptions};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// How often retention and the size of the log are seen to.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is to run.
+pub(crate) struct PipelineSpec {
+    /// Where samples are stored.
+    pub(crate) store_folder: PathBuf,
+    /// How long samples are kept.
+    pub(crate) retention: Duration,
+    /// Where the page and all APIs are served; the first is tidewatch's own target.
+    pub(crate) listeners: Vec<ListenerSpec>,
+    /// The pods to run, if any.
+    pub(crate) runtime: Option<RuntimeSpec>,
+    /// Jobs of a prometheus.yml.
+    pub(crate) scrape_configs: Vec<ScrapeConfig>,
+    /// Jobs of ServiceMonitors.
+    pub(crate) monitors: Vec<MonitorJob>,
+    /// The dashboards.
+    pub(crate) dashboards: Catalog,
+    /// How queries are evaluated.
+    pub(crate) engine: EngineOptions,
+    /// How many queries run at once.
+    pub(crate) query_limits: QueryLimits,
+    /// The flags in force, for the API.
+    pub(crate) flags: BTreeMap<String, String>,
+    /// The configuration in force, for the API.
+    pub(crate) config_text: String,
+    /// Where requests to reload or quit go, if they are allowed.
+    pub(crate) lifecycle: Option<mpsc::Sender<LifecycleRequest>>,
+}
+
+/// Running stages.
+pub(crate) struct Pipeline {
+    pub(crate) runtime: Option<Arc<Runtime>>,
+    pub(crate) scraper: Arc<Scraper>,
+    pub(crate) store: Arc<Tsdb>,
+    pub(crate) config: Arc<ConfigStatus>,
+    /// The addresses of the listeners, in the order of the specification.
+    pub(crate) addresses: Vec<SocketAddr>,
+    feeding: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
+    serving: JoinHandle<()>,
+    stop_serving: oneshot::Sender<()>,
+}
+
+impl Pipeline {
+    /// Starts every stage.
+    ///
+    /// # Errors
+    /// When a listener, the store or the runtime cannot be had; nothing is left running then.
+    pub(crate) async fn start(spec: PipelineSpec) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let start_time = clock.now();
+        let registry = Arc::new(Registry::new(BuildInfo::of_version(env!("CARGO_PKG_VERSION"))));
+
+        // listeners first: an address in use is the commonest mistake, and the cheapest to find out
+        let mut listeners = spec.listeners.clone();
+        if spec.runtime.is_some() {
+            listeners.push(cluster_listener());
+        }
+        let server = Server::bind(&listeners).await.map_err(|e| Failure::from_error(&e))?;
+        let addresses = server.addresses().to_vec();
+
+        let store = open_store(spec.store_folder.clone(), spec.retention).await?;
+        own_metrics::observe_store(&registry, &store);
+
+        let runtime = match spec.runtime {
+            Some(runtime) => Some(Arc::new(Runtime::start(runtime).map_err(|e| Failure::from_error(&e))?)),
+            None => None,
+        };
+        let mut configs = spec.scrape_configs;
+        if let (Some(runtime), [own, .., cluster]) = (&runtime, addresses.as_slice()) {
+            let node = runtime.node_name().to_owned();
+            configs.extend(platform_jobs(&PlatformAddresses { cluster: *cluster, own: *own, node }));
+        }
+        let endpoints = runtime.as_ref().map(|runtime| runtime.endpoints());
+        let discovery = follow(configs, spec.monitors, endpoints, FollowOptions::default());
+
+        let append: Arc<dyn Append> = Arc::clone(&store) as _;
+        let scraper = Arc::new(Scraper::start(append, Arc::clone(&clock), ScrapeOptions::default()));
+        own_metrics::observe_scraper(&registry, &scraper);
+        let feeding = tokio::spawn(feed(discovery, Arc::clone(&scraper)));
+
+        let (config, readiness) = (Arc::new(ConfigStatus::default()), Arc::new(Readiness::default()));
+        config.loaded(spec.config_text, start_time);
+        let head = Arc::clone(&store);
+        let state = ApiState {
+            store: Arc::clone(&store) as _,
+            engine: spec.engine,
+            query_limits: spec.query_limits,
+            head: Box::new(move || head_stats(&head)),
+            targets: Some(Arc::clone(&scraper) as _),
+            workloads: runtime.clone().map(|runtime| runtime as _),
+            dashboards: Arc::new(spec.dashboards),
+            registry,
+            clock: Arc::clone(&clock),
+            build: BuildInfo::of_version(env!("CARGO_PKG_VERSION")),
+            flags: spec.flags,
+            config: Arc::clone(&config),
+            storage_retention: format_duration(spec.retention),
+            start_time,
+            readiness: Arc::clone(&readiness),
+            lifecycle: spec.lifecycle,
+            allowed_hosts: Vec::new(),
+        };
+        let (stop_serving, stopped) = oneshot::channel();
+        let serving = tokio::spawn(server.serve(state, async {
+            // an abandoned handle ends the server just as a sent word does
+            let _ = stopped.await;
+        }));
+        readiness.set_ready();
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&store), clock));
+        Ok(Self { runtime, scraper, store, config, addresses, feeding, upkeep, serving, stop_serving })
+    }
+
+    /// Replaces the jobs of the prometheus.yml.
+    pub(crate) fn reload(&mut self, configs: Vec<ScrapeConfig>) {
+        self.feeding.abort();
+        let discovery = follow(configs, Vec::new(), None, FollowOptions::default());
+        self.feeding = tokio::spawn(feed(discovery, Arc::clone(&self.scraper)));
+    }
+
+    /// Stops every stage, the sources first, and closes the store.
+    ///
+    /// # Errors
+    /// When the store could not be closed in order; what was accepted is in its log nevertheless.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.feeding.abort();
+        self.scraper.shutdown().await;
+        if let Some(runtime) = &self.runtime {
+            runtime.shutdown().await;
+        }
+        // the receiver is gone only when the server has ended already
+        let _ = self.stop_serving.send(());
+        let _ = self.serving.await;
+        self.upkeep.abort();
+        let store = self.store;
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        closed.map_err(|e| Failure::from_error(&e))?.map_err(|e| Failure::from_error(&e))
+    }
+}
+
+/// The pages of kube-state-metrics, cAdvisor and node-exporter have a listener of their own, at any free port.
+fn cluster_listener() -> ListenerSpec {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    ListenerSpec { address, flag: String::new(), serves: Serves::ClusterMetrics }
+}
+
+async fn open_store(folder: PathBuf, retention: Duration) -> Result<Arc<Tsdb>, Failure> {
+    let options = TsdbOptions { retention, ..TsdbOptions::default() };
+    let opened = tokio::task::spawn_blocking(move || Tsdb::open(folder, options)).await;
+    let store = opened.map_err(|e| Failure::from_error(&e))?.map_err(|e| Failure::from_error(&e))?;
+    for notice in store.notices() {
+        tracing::warn!("{notice}");
+    }
+    Ok(Arc::new(store))
+}
+
+fn head_stats(store: &Tsdb) -> HeadStats {
+    let stats = store.stats();
+    HeadStats {
+        num_series: stats.series as u64,
+        num_label_pairs: stats.label_pairs as u64,
+        chunk_count: stats.chunks as u64,
+        min_time: stats.min_time.unwrap_or_default(),
+        max_time: stats.max_time.unwrap_or_default(),
+    }
+}
+
+/// Hands what discovery finds to the scraper.
+async fn feed(discovery: Discovery, scraper: Arc<Scraper>) {
+    let mut jobs = discovery.jobs();
+    loop {
+        let current = jobs.borrow_and_update().clone();
+        for failure in scraper.apply(current.to_vec()) {
+            tracing::warn!("target not scraped: {failure}");
+        }
+        if jobs.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Retention, checkpoints: the store's own doing, when it is told that time has passed.
+async fn upkeep(store: Arc<Tsdb>, clock: Arc<dyn Clock>) {
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (store, now) = (Arc::clone(&store), clock.now());
+        match tokio::task::spawn_blocking(move || store.maintain(now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("upkeep of the store failed, it is tried again in a minute: {error}"),
+            Err(_) => return,
+        }
+    }
+}

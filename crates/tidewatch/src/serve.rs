@@ -1,0 +1,122 @@
+//! `tidewatch serve`: the monitoring alone, from a prometheus.yml, in place of a Prometheus.
+//!
+//! Input: the command's arguments. Output: running stages; the configuration is read again on SIGHUP or, if allowed,
+//! `POST /-/reload`. A configuration with mistakes is refused and the previous one stays in force.
+
+use crate::addresses::Addresses;
+use crate::cli::ServeArgs;
+use crate::failure::Failure;
+use crate::pipeline::{Pipeline, PipelineSpec};
+use crate::signals::{Signals, Wish};
+use crate::status::table;
+use std::collections::BTreeMap;
+use tidewatch_config::{ServeSpec, serve_spec};
+use tidewatch_http::{LifecycleRequest, ListenerSpec, Serves};
+use tidewatch_model::{Clock, SystemClock, format_duration};
+use tokio::sync::mpsc;
+
+/// Runs the command until a signal ends it.
+///
+/// # Errors
+/// When nothing can be started; the text names the thing and the remedy.
+pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let spec = read(args)?;
+    let (sender, mut requests) = mpsc::channel(4);
+    let lifecycle = args.lifecycle.then_some(sender);
+    // kept so that the channel stays open when the management API is off
+    let _open = lifecycle.clone();
+    let mut pipeline = Pipeline::start(pipeline_spec(args, spec, lifecycle)).await?;
+    announce(args, &pipeline)?;
+    loop {
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Stop => break,
+                Wish::Reload => {
+                    if let Err(failure) = reload(args, &mut pipeline) {
+                        eprintln!("configuration not loaded, the previous one stays in force:\n{failure}");
+                    }
+                }
+            },
+            Some(request) = requests.recv() => match request {
+                LifecycleRequest::Quit => break,
+                LifecycleRequest::Reload(answer) => {
+                    // whoever asked may have left
+                    let _ = answer.send(reload(args, &mut pipeline).map_err(|failure| failure.to_string()));
+                }
+            },
+        }
+    }
+    Addresses::remove(&args.data_dir);
+    pipeline.stop().await
+}
+
+fn read(args: &ServeArgs) -> Result<ServeSpec, Failure> {
+    let spec = serve_spec(&args.config, &args.dashboards).map_err(|e| Failure::from_error(&e))?;
+    for warning in &spec.warnings {
+        eprintln!("{warning}");
+    }
+    Ok(spec)
+}
+
+fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
+    match read(args) {
+        Ok(spec) => {
+            pipeline.reload(spec.prometheus.scrape_configs);
+            pipeline.config.loaded(spec.text, SystemClock.now());
+            Ok(())
+        }
+        Err(failure) => {
+            pipeline.config.failed();
+            Err(failure)
+        }
+    }
+}
+
+fn pipeline_spec(
+    args: &ServeArgs,
+    spec: ServeSpec,
+    lifecycle: Option<mpsc::Sender<LifecycleRequest>>,
+) -> PipelineSpec {
+    let flag = "--web.listen-address".to_owned();
+    PipelineSpec {
+        store_folder: args.data_dir.clone(),
+        retention: args.retention,
+        listeners: vec![ListenerSpec { address: args.prometheus, flag, serves: Serves::Everything }],
+        runtime: None,
+        engine: args.query.engine(spec.prometheus.global.evaluation_interval),
+        scrape_configs: spec.prometheus.scrape_configs,
+        monitors: Vec::new(),
+        dashboards: spec.dashboards,
+        query_limits: args.query.limits(),
+        flags: flags(args),
+        config_text: spec.text,
+        lifecycle,
+    }
+}
+
+fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
+    let mut flags = args.query.flags();
+    flags.insert("config.file".to_owned(), args.config.display().to_string());
+    flags.insert("storage.tsdb.path".to_owned(), args.data_dir.display().to_string());
+    flags.insert("storage.tsdb.retention.time".to_owned(), format_duration(args.retention));
+    flags.insert("web.enable-lifecycle".to_owned(), args.lifecycle.to_string());
+    flags.insert("web.listen-address".to_owned(), args.prometheus.to_string());
+    flags
+}
+
+fn announce(args: &ServeArgs, pipeline: &Pipeline) -> Result<(), Failure> {
+    let url = pipeline.addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
+    let addresses = Addresses { prometheus: url, pid: std::process::id(), ..Addresses::default() };
+    addresses.write(&args.data_dir).map_err(|e| {
+        Failure::new(format!("cannot write addresses.json into {}: {e}", args.data_dir.display()))
+            .hint("check the folder's permissions and free space")
+    })?;
+    let rows = [
+        ("page, Prometheus API".to_owned(), addresses.prometheus),
+        ("configuration".to_owned(), args.config.display().to_string()),
+        ("data".to_owned(), args.data_dir.display().to_string()),
+    ];
+    println!("{}", table("tidewatch serves. Ctrl-C ends it.", &rows).trim_end());
+    Ok(())
+}

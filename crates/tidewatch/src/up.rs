@@ -1,0 +1,187 @@
+//! `tidewatch up`: the application's pods and their monitoring, until someone stops it.
+//!
+//! Input: the command's arguments. Output: running stages, a table of addresses, a line that stays current, and
+//! `addresses.json` for scripts.
+
+use crate::addresses::Addresses;
+use crate::cli::UpArgs;
+use crate::failure::Failure;
+use crate::pipeline::{Pipeline, PipelineSpec};
+use crate::signals::{Signals, Wish};
+use crate::status::{Snapshot, StatusLine, table};
+use crate::usage::Usage;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidewatch_config::{SCRAPE_INTERVAL, UpInput, UpSpec, up_spec};
+use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs};
+use tidewatch_http::{ListenerSpec, Serves};
+use tidewatch_runtime::{GuardCommand, RuntimeSpec};
+use tidewatch_scrape::TargetHealth;
+
+/// How often the status line is drawn.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs the command until a signal ends it.
+///
+/// # Errors
+/// When nothing can be started; the text names the thing and the remedy.
+pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut signals = Signals::new()?;
+    let input = UpInput { files: args.files.clone(), settings: args.config.clone(), expose: args.expose.clone() };
+    let spec = up_spec(&input).map_err(|e| Failure::from_error(&e))?;
+    let complaints: Vec<String> = spec.errors.iter().chain(&spec.warnings).cloned().collect();
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    let monitors = spec.manifests.service_monitors.clone();
+    let pipeline = Pipeline::start(pipeline_spec(args, spec)?).await?;
+    let addresses = announce(args, &pipeline)?;
+    let mut line = StatusLine::new();
+    line.message(&addresses_table(&addresses, args));
+    let mut watch = Watch { started, usage: Usage::default(), told: false };
+    let mut ticks = tokio::time::interval(STATUS_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => watch.show(&pipeline, &mut line, &monitors),
+            wish = signals.next() => match wish {
+                Wish::Stop => break,
+                Wish::Reload => line.message("SIGHUP: `up` reads its manifests at the start only; stop and start it"),
+            },
+        }
+    }
+    stop(args, pipeline, signals, &mut line).await
+}
+
+async fn stop(
+    args: &UpArgs,
+    pipeline: Pipeline,
+    mut signals: Signals,
+    line: &mut StatusLine,
+) -> Result<(), Failure> {
+    let pods = pipeline.runtime.as_ref().map_or(0, |runtime| runtime.pods().len());
+    line.message(&format!("stopping {pods} pods in order; Ctrl-C again ends them at once ..."));
+    Addresses::remove(&args.data_dir);
+    tokio::select! {
+        stopped = pipeline.stop() => stopped,
+        // dropping the pipeline kills what still runs; the store's log holds every accepted sample
+        _ = signals.next() => Err(Failure::new("stopped at once, as asked by a second signal")),
+    }
+}
+
+fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
+    let program = std::env::current_exe().map_err(|e| Failure::from_error(&e))?;
+    let defaults = MonitorDefaults { interval: SCRAPE_INTERVAL, ..MonitorDefaults::default() };
+    let monitors = monitor_jobs(&spec.manifests.service_monitors, defaults).map_err(|e| Failure::from_error(&e))?;
+    let runtime = RuntimeSpec {
+        expose: spec.exposed().clone(),
+        manifests: Arc::new(spec.manifests),
+        settings: spec.settings,
+        settings_folder: spec.settings_dir,
+        bin_folder: program.parent().unwrap_or(Path::new("/")).to_path_buf(),
+        data_folder: args.data_dir.clone(),
+        node_name: String::new(),
+        guard: Some(GuardCommand { program, args: vec!["guard".to_owned()] }),
+    };
+    let everything =
+        |address, flag: &str| ListenerSpec { address, flag: flag.to_owned(), serves: Serves::Everything };
+    Ok(PipelineSpec {
+        store_folder: store_folder(&args.data_dir),
+        retention: args.retention,
+        listeners: vec![
+            everything(args.prometheus, "--web.listen-address"),
+            everything(args.ui, "--ui-listen-address"),
+        ],
+        runtime: Some(runtime),
+        scrape_configs: Vec::new(),
+        monitors,
+        dashboards: spec.dashboards,
+        engine: args.query.engine(SCRAPE_INTERVAL),
+        query_limits: args.query.limits(),
+        flags: flags(args),
+        config_text: String::new(),
+        lifecycle: None,
+    })
+}
+
+/// Samples lie beside the pods' logs.
+fn store_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("metrics")
+}
+
+fn flags(args: &UpArgs) -> BTreeMap<String, String> {
+    let mut flags = args.query.flags();
+    flags.insert("storage.tsdb.path".to_owned(), store_folder(&args.data_dir).display().to_string());
+    flags.insert("storage.tsdb.retention.time".to_owned(), tidewatch_model::format_duration(args.retention));
+    flags.insert("web.listen-address".to_owned(), args.prometheus.to_string());
+    flags.insert("ui-listen-address".to_owned(), args.ui.to_string());
+    flags
+}
+
+/// Writes addresses.json.
+fn announce(args: &UpArgs, pipeline: &Pipeline) -> Result<Addresses, Failure> {
+    let url = |at: usize| pipeline.addresses.get(at).map(|address| format!("http://{address}"));
+    let runtime = pipeline.runtime.as_ref();
+    let exposed = runtime.map(|runtime| runtime.exposed()).unwrap_or_default();
+    for problem in runtime.map(|runtime| runtime.problems()).unwrap_or_default() {
+        eprintln!("{problem}");
+    }
+    let addresses = Addresses {
+        ui: url(1),
+        prometheus: url(0).unwrap_or_default(),
+        services: exposed.iter().map(|e| (e.service.clone(), format!("http://{}", e.address))).collect(),
+        pid: std::process::id(),
+    };
+    addresses.write(&args.data_dir).map_err(|e| {
+        Failure::new(format!("cannot write addresses.json into {}: {e}", args.data_dir.display()))
+            .hint("check the folder's permissions and free space, or choose another with --data-dir")
+    })?;
+    Ok(addresses)
+}
+
+fn addresses_table(addresses: &Addresses, args: &UpArgs) -> String {
+    let mut rows = Vec::new();
+    rows.extend(addresses.ui.clone().map(|ui| ("page".to_owned(), ui)));
+    rows.push(("Prometheus API".to_owned(), addresses.prometheus.clone()));
+    rows.extend(addresses.services.iter().map(|(name, url)| (name.clone(), url.clone())));
+    rows.push(("data, logs".to_owned(), args.data_dir.display().to_string()));
+    table("tidewatch is up. Ctrl-C ends everything.", &rows)
+}
+
+/// What is looked at once a second.
+struct Watch {
+    started: Instant,
+    usage: Usage,
+    told: bool,
+}
+
+impl Watch {
+    fn show(&mut self, pipeline: &Pipeline, line: &mut StatusLine, monitors: &[tidewatch_manifest::ServiceMonitor]) {
+        let snapshot = self.snapshot(pipeline);
+        line.show(&snapshot);
+        if !self.told && snapshot.is_settled() {
+            self.told = true;
+            line.message(&format!("every pod ready and every target up after {:.1} s", self.started.elapsed().as_secs_f64()));
+            let endpoints = pipeline.runtime.as_ref().map(|r| r.endpoints().borrow().clone()).unwrap_or_default();
+            for diagnosis in diagnose(monitors, &endpoints) {
+                line.message(&diagnosis.to_string());
+            }
+        }
+    }
+
+    fn snapshot(&mut self, pipeline: &Pipeline) -> Snapshot {
+        let pods = pipeline.runtime.as_ref().map(|runtime| runtime.pods()).unwrap_or_default();
+        let targets = pipeline.scraper.targets();
+        let (resident_bytes, cpu_percent) = self.usage.sample();
+        Snapshot {
+            pods: (pods.iter().filter(|pod| pod.ready).count(), pods.len()),
+            targets: (targets.iter().filter(|t| t.health == TargetHealth::Up).count(), targets.len()),
+            series: pipeline.store.stats().series,
+            resident_bytes,
+            cpu_percent,
+            uptime: self.started.elapsed(),
+        }
+    }
+}
