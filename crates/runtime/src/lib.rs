@@ -1,1 +1,48 @@
-//! runtime (being written).
+//! Runs Deployments as processes of this machine: a pod is a process (or several) with a loopback address of its own.
+//!
+//! Input: manifests and `tidewatch.yaml`. Output: running pods behind their Services, and everything a cluster would
+//! tell of them: endpoints, states, events, logs, and the metrics of kube-state-metrics, cAdvisor and node-exporter
+//! with their names and labels. It decides no number of replicas by itself, pulls no image and isolates nothing: a
+//! pod's processes run with the rights of whoever started tidewatch.
+
+mod error;
+
+mod backoff;
+mod events;
+mod names;
+mod network;
+mod resolve;
+mod status;
+
+mod guard;
+mod process;
+mod procfs;
+mod spawn;
+
+mod check;
+mod cluster;
+mod container;
+mod endpoints;
+mod environment;
+mod hook;
+mod launch;
+mod logs;
+mod pod;
+mod prober;
+mod proxy;
+mod replicas;
+mod services;
+mod usage;
+
+mod cadvisor;
+mod kube_state;
+mod node_exporter;
+
+mod runtime;
+
+pub use error::RuntimeError;
+pub use events::RuntimeEvent;
+pub use guard::{GuardCommand, run_guard};
+pub use runtime::{Runtime, RuntimeSpec};
+pub use services::Exposed;
+pub use status::{ContainerState, ContainerStatus, PodPhase, PodStatus, Termination};

@@ -1,0 +1,158 @@
+//! What all parts of the runtime share: the manifests, the addresses, the pods there are, and what is told to others.
+//!
+//! Input: changes of pods' states from their tasks. Output: the list of endpoints, told only when it changes; events;
+//! snapshots. It starts nothing and waits for nothing.
+
+use crate::endpoints;
+use crate::events::{About, Events};
+use crate::guard::Guard;
+use crate::launch;
+use crate::network::Network;
+use crate::pod::{Pod, Workload};
+use crate::resolve::ServiceNames;
+use crate::spawn::Spawner;
+use crate::status::PodStatus;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidewatch_manifest::{Container, Endpoints, Manifests, Quantity, Settings};
+use tidewatch_model::{Clock, SystemClock};
+use tokio::sync::watch;
+
+/// The machine as a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) ip: IpAddr,
+    pub(crate) cores: u64,
+    pub(crate) memory_bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) settings: Settings,
+    pub(crate) settings_folder: PathBuf,
+    pub(crate) bin_folder: PathBuf,
+    pub(crate) data_folder: PathBuf,
+    /// Marks the processes of this instance.
+    pub(crate) instance: String,
+    pub(crate) started_ms: i64,
+    pub(crate) node: Node,
+    pub(crate) network: Network,
+    pub(crate) names: ServiceNames,
+    pub(crate) spawner: Spawner,
+    pub(crate) guard: Option<Guard>,
+    pub(crate) events: Events,
+    pub(crate) workloads: Vec<Arc<Workload>>,
+    pub(crate) pods: Mutex<BTreeMap<(String, String), Arc<Pod>>>,
+    pub(crate) endpoints: watch::Sender<Arc<Vec<Endpoints>>>,
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    SystemClock.now()
+}
+
+impl Cluster {
+    fn pods_locked(&self) -> MutexGuard<'_, BTreeMap<(String, String), Arc<Pod>>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All pods, in the order of namespace and name.
+    pub(crate) fn pods(&self) -> Vec<Arc<Pod>> {
+        self.pods_locked().values().cloned().collect()
+    }
+
+    /// The pods of a workload.
+    pub(crate) fn pods_of(&self, workload: &Workload) -> Vec<Arc<Pod>> {
+        let own = |pod: &&Arc<Pod>| pod.namespace == workload.namespace && pod.workload.name == workload.name;
+        self.pods_locked().values().filter(own).cloned().collect()
+    }
+
+    pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
+        self.pods_locked().get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    pub(crate) fn add_pod(&self, pod: &Arc<Pod>) {
+        self.pods_locked().insert((pod.namespace.clone(), pod.name.clone()), Arc::clone(pod));
+        self.publish();
+    }
+
+    pub(crate) fn remove_pod(&self, pod: &Pod) {
+        self.pods_locked().remove(&(pod.namespace.clone(), pod.name.clone()));
+        self.publish();
+    }
+
+    /// Changes a pod's state and tells whoever depends on it.
+    pub(crate) fn update(&self, pod: &Pod, change: impl FnOnce(&mut PodStatus)) {
+        {
+            let mut status = pod.status();
+            change(&mut status);
+            status.settle(now_ms());
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        // Made under the lock of the receivers, so that an older list never replaces a newer one.
+        self.endpoints.send_if_modified(|current| {
+            let statuses: Vec<PodStatus> = self.pods().iter().map(|pod| pod.status().clone()).collect();
+            let new = endpoints::of_services(&self.manifests.services, &statuses);
+            let changed = **current != new;
+            if changed {
+                *current = Arc::new(new);
+            }
+            changed
+        });
+    }
+
+    /// Replaces the placeholders of `tidewatch.yaml`.
+    pub(crate) fn fill(&self, text: &str, pod: &Pod) -> String {
+        let mut filled = text.to_owned();
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        for (name, value) in [
+            ("{bin}", path(&self.bin_folder)),
+            ("{data}", path(&self.data_folder)),
+            ("{dir}", path(&self.settings_folder)),
+            ("{pod}", pod.name.clone()),
+            ("{pod_ip}", pod.ip.to_string()),
+            ("{volumes}", path(&pod.volumes_folder())),
+        ] {
+            if filled.contains(name) {
+                filled = filled.replace(name, &value);
+            }
+        }
+        filled
+    }
+
+    /// A program of `tidewatch.yaml` as a path.
+    pub(crate) fn relative(&self, program: &str) -> PathBuf {
+        launch::relative(&self.settings_folder, program)
+    }
+
+    /// A request or limit as `resourceFieldRef` gives it; without a limit, what the node has.
+    pub(crate) fn resource(&self, container: &Container, resource: &str, divisor: Quantity) -> String {
+        let (list, name) = resource.split_once('.').unwrap_or(("limits", resource));
+        let amounts = if list == "requests" { &container.requests } else { &container.limits };
+        let node = match name {
+            "cpu" => Quantity::from_units(self.node.cores),
+            "memory" => Quantity::from_units(self.node.memory_bytes),
+            _ => Quantity::default(),
+        };
+        let given = amounts.get(name).copied();
+        let amount = given.unwrap_or(if list == "requests" { Quantity::default() } else { node });
+        amount.milli().div_ceil(divisor.milli().max(1)).to_string()
+    }
+
+    /// Tells what happened to a pod.
+    pub(crate) fn tell(&self, pod: &Pod, warning: bool, reason: &str, message: impl Into<String>) {
+        let about = About { kind: "Pod", namespace: &pod.namespace, name: &pod.name };
+        if warning {
+            self.events.warning(about, reason, message);
+        } else {
+            self.events.normal(about, reason, message);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What containers print, kept per container in files of bounded size.
+//!
+//! Input: the pipes of a process. Output: `<pod>/<container>/<restarts>.log` in the format of the Container Runtime
+//! Interface; the last lines of it on request. A process that prints without end is slowed down, alone: its pipe is
+//! read at [`BYTES_PER_SECOND`] at most, and its files hold 2 × [`FILE_BYTES`] at most. Logs are not parsed.
+//!
+//! ```text
+//! 2026-11-22T19:04:13.123456789Z stdout F a whole line
+//! 2026-11-22T19:04:13.123456789Z stderr P the first part of a line longer than 16 KiB
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tidewatch_model::format_timestamp;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::time::Instant;
+
+/// A file is rotated at this size; one older file is kept.
+pub(crate) const FILE_BYTES: u64 = 10 << 20;
+/// What a container may print for long, in bytes a second.
+pub(crate) const BYTES_PER_SECOND: u64 = 4 << 20;
+/// Lines are cut at this length.
+const LINE_BYTES: usize = 16 << 10;
+/// The most that is read back at once.
+const TAIL_BYTES: u64 = 8 << 20;
+
+/// The file of one run of a container.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    written: u64,
+    second: (u64, String),
+    line: Vec<u8>,
+}
+
+impl LogFile {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let written = file.metadata()?.len();
+        Ok(Self { path, file, written, second: (0, String::new()), line: Vec::new() })
+    }
+
+    /// Adds a line, or a part of one.
+    fn write(&mut self, stream: &str, text: &[u8], whole: bool) -> io::Result<()> {
+        if self.written >= FILE_BYTES {
+            fs::rename(&self.path, rotated(&self.path))?;
+            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            self.written = 0;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.second.0 != now.as_secs() {
+            let text = format_timestamp(i64::try_from(now.as_secs() * 1000).unwrap_or(0));
+            self.second = (now.as_secs(), text.get(..19).unwrap_or_default().to_owned());
+        }
+        self.line.clear();
+        write!(self.line, "{}.{:09}Z {stream} {} ", self.second.1, now.subsec_nanos(), if whole { 'F' } else { 'P' })?;
+        self.line.extend_from_slice(text);
+        self.line.push(b'\n');
+        self.written += self.line.len() as u64;
+        self.file.write_all(&self.line)
+    }
+}
+
+fn rotated(path: &Path) -> PathBuf {
+    path.with_extension("log.1")
+}
+
+/// The file of a container's run.
+pub(crate) fn path_of(container_folder: &Path, restarts: u32) -> PathBuf {
+    container_folder.join(format!("{restarts}.log"))
+}
+
+/// Copies both outputs of a process into its file until both are closed. Keeps the files of this and the previous run.
+/// Gives the first error of writing; the pipes are emptied all the same, so that the process is not held up.
+pub(crate) async fn keep(
+    container_folder: PathBuf,
+    restarts: u32,
+    out: pipe::Receiver,
+    err: pipe::Receiver,
+) -> io::Result<()> {
+    if let Some(old) = restarts.checked_sub(2) {
+        let old = path_of(&container_folder, old);
+        let _ = fs::remove_file(rotated(&old));
+        let _ = fs::remove_file(old);
+    }
+    let mut file = LogFile::create(path_of(&container_folder, restarts));
+    let mut streams = [Stream::new("stdout", out), Stream::new("stderr", err)];
+    let mut failed = None;
+    let (mut allowance, mut refilled) = (BYTES_PER_SECOND, Instant::now());
+    while streams.iter().any(|stream| stream.open) {
+        let [out, err] = &mut streams;
+        let (stream, read) = tokio::select! {
+            read = out.pipe.read(&mut out.chunk), if out.open => (out, read),
+            read = err.pipe.read(&mut err.chunk), if err.open => (err, read),
+        };
+        let length = read.unwrap_or(0);
+        stream.open = length > 0;
+        let written = match &mut file {
+            Ok(file) => stream.take(length, file),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        if let Err(error) = written {
+            failed.get_or_insert(error);
+        }
+        let earned = BYTES_PER_SECOND * u64::try_from(refilled.elapsed().as_millis()).unwrap_or(0) / 1000;
+        if earned > 0 {
+            refilled = Instant::now();
+            allowance = (allowance + earned).min(BYTES_PER_SECOND);
+        }
+        allowance = allowance.saturating_sub(length as u64);
+        if allowance == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+struct Stream {
+    name: &'static str,
+    pipe: pipe::Receiver,
+    open: bool,
+    chunk: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+impl Stream {
+    fn new(name: &'static str, pipe: pipe::Receiver) -> Self {
+        Self { name, pipe, open: true, chunk: vec![0; 4096], rest: Vec::new() }
+    }
+
+    /// Writes the whole lines of what was read; at the end of the stream also what is left.
+    fn take(&mut self, length: usize, file: &mut LogFile) -> io::Result<()> {
+        let mut new = &self.chunk[..length];
+        while let Some(end) = new.iter().position(|byte| *byte == b'\n') {
+            self.rest.extend_from_slice(&new[..end]);
+            new = &new[end + 1..];
+            let line = std::mem::take(&mut self.rest);
+            file.write(self.name, &line, true)?;
+            self.rest = line;
+            self.rest.clear();
+        }
+        self.rest.extend_from_slice(new);
+        if self.rest.len() >= LINE_BYTES {
+            let part = std::mem::take(&mut self.rest);
+            file.write(self.name, &part, false)?;
+        }
+        if length == 0 && !self.rest.is_empty() {
+            let line = std::mem::take(&mut self.rest);
+            file.write(self.name, &line, true)?;
+        }
+        Ok(())
+    }
+}
+
+/// The last lines of a container's run, without the times and streams; parts of long lines are joined. At most
+/// 8 MiB are looked at.
+pub(crate) fn tail(path: &Path, lines: Option<usize>) -> io::Result<Vec<u8>> {
+    let mut text = read_end(path, TAIL_BYTES)?;
+    let missing = TAIL_BYTES.saturating_sub(text.len() as u64);
+    if missing > 0 && let Ok(mut older) = read_end(&rotated(path), missing) {
+        older.extend_from_slice(&text);
+        text = older;
+    }
+    let mut ends: Vec<Vec<u8>> = Vec::new();
+    let mut joined = false;
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let mut parts = line.splitn(4, |byte| *byte == b' ');
+        let (Some(_), Some(_), Some(tag)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let content = parts.next().unwrap_or_default();
+        match ends.last_mut().filter(|_| joined) {
+            Some(last) => last.extend_from_slice(content),
+            None => ends.push(content.to_vec()),
+        }
+        joined = tag == b"P";
+    }
+    let skip = lines.map_or(0, |lines| ends.len().saturating_sub(lines));
+    let mut out = Vec::new();
+    for line in &ends[skip..] {
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    Ok(out)
+}
+
+/// The last bytes of a file, from the beginning of a line.
+fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(most);
+    file.seek(SeekFrom::Start(start))?;
+    let mut text = Vec::new();
+    file.take(most).read_to_end(&mut text)?;
+    if start > 0 {
+        let first = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
+        text.drain(..first);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotates_and_reads_the_end() {
+        let folder = std::env::temp_dir().join(format!("tidewatch-logs-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = path_of(&folder, 0);
+        let mut file = LogFile::create(path.clone()).unwrap();
+        let line = vec![b'x'; 1 << 20];
+        for _ in 0..31 {
+            file.write("stdout", &line, true).unwrap();
+        }
+        file.write("stderr", b"almost ", false).unwrap();
+        file.write("stderr", b"the end", true).unwrap();
+        file.write("stdout", b"", true).unwrap();
+        assert_eq!(tail(&path, Some(2)).unwrap(), b"almost the end\n\n");
+        assert_eq!(tail(&path, Some(0)).unwrap(), b"");
+        let size = |path: &Path| fs::metadata(path).unwrap().len();
+        assert!(size(&rotated(&path)) <= FILE_BYTES + (2 << 20) && size(&path) <= FILE_BYTES + (2 << 20));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        let first = fs::read(&path).unwrap();
+        let stamp = String::from_utf8_lossy(&first[..40]).into_owned();
+        assert!(stamp.as_bytes()[10] == b'T' && &stamp[29..40] == "Z stdout F ", "{stamp}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,234 @@
+//! One pod: its names and folders, and the task that takes it through its life.
+//!
+//! Input: a workload's template, and the word to end. Output: the pod's state in the cluster; processes are started by
+//! the tasks of its containers. A pod ends only when it is told to: a Deployment's containers are restarted for ever.
+
+use crate::cluster::{Cluster, Node, now_ms};
+use crate::container::ContainerTask;
+use crate::names;
+use crate::process::Process;
+use crate::status::{ContainerState, ContainerStatus, PodPhase, PodStatus};
+use crate::usage::UsageFloor;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidewatch_manifest::{Container, Deployment, PodRef, PodTemplate};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// A Deployment that is run.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) template: PodTemplate,
+    /// Run to completion, in this order.
+    pub(crate) init: Vec<Container>,
+    /// Run side by side.
+    pub(crate) containers: Vec<Container>,
+    pub(crate) template_hash: String,
+    pub(crate) replica_set: String,
+    pub(crate) created_ms: i64,
+    pub(crate) replicas: AtomicU32,
+}
+
+impl Workload {
+    pub(crate) fn new(deployment: &Deployment, replicas: u32) -> Self {
+        let template = &deployment.template;
+        let template_hash = names::template_hash(template.fingerprint);
+        let (sidecars, init): (Vec<Container>, Vec<Container>) =
+            template.init_containers.iter().cloned().partition(|container| container.sidecar);
+        Self {
+            namespace: deployment.meta.namespace.clone(),
+            name: deployment.meta.name.clone(),
+            init,
+            containers: sidecars.into_iter().chain(template.containers.iter().cloned()).collect(),
+            replica_set: format!("{}-{template_hash}", deployment.meta.name),
+            template_hash,
+            template: template.clone(),
+            created_ms: now_ms(),
+            replicas: AtomicU32::new(replicas),
+        }
+    }
+
+    pub(crate) fn container(&self, name: &str) -> Option<&Container> {
+        self.init.iter().chain(&self.containers).find(|container| container.name == name)
+    }
+}
+
+/// A running instance of a container.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) process: Arc<Process>,
+    pub(crate) started_ms: i64,
+    /// Set before it is killed for its memory.
+    pub(crate) out_of_memory: AtomicBool,
+    /// Set when it was said that it listens on all addresses.
+    pub(crate) told_of_wildcard: AtomicBool,
+    pub(crate) floor: Mutex<UsageFloor>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pod {
+    pub(crate) workload: Arc<Workload>,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) ip: IpAddr,
+    pub(crate) folder: PathBuf,
+    status: Mutex<PodStatus>,
+    /// The running instance of each container.
+    live: Mutex<Vec<Option<Arc<Live>>>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Pod {
+    pub(crate) fn new(cluster: &Cluster, workload: &Arc<Workload>) -> Self {
+        let (name, uid) = (format!("{}-{}", workload.replica_set, names::pod_suffix()), names::uid());
+        let ip = cluster.network.pod();
+        let mut labels = workload.template.labels.clone();
+        labels.insert("pod-template-hash".to_owned(), workload.template_hash.clone());
+        let images = workload.containers.iter().map(|container| (container.name.clone(), container.image.clone()));
+        let reference = PodRef {
+            namespace: workload.namespace.clone(),
+            name: name.clone(),
+            uid: uid.clone(),
+            node: cluster.node.name.clone(),
+            host_ip: cluster.node.ip.to_string(),
+            phase: PodPhase::Pending.as_str().to_owned(),
+            controller_kind: "ReplicaSet".to_owned(),
+            controller_name: workload.replica_set.clone(),
+            labels,
+            annotations: workload.template.annotations.clone(),
+            images: images.collect(),
+        };
+        let status = PodStatus {
+            pod: Arc::new(reference),
+            ip,
+            deployment: workload.name.clone(),
+            phase: PodPhase::Pending,
+            ready: false,
+            ready_since_ms: None,
+            created_ms: now_ms(),
+            initialized_ms: None,
+            deleted_ms: None,
+            init_containers: workload.init.iter().map(waiting).collect(),
+            containers: workload.containers.iter().map(waiting).collect(),
+        };
+        Self {
+            workload: Arc::clone(workload),
+            namespace: workload.namespace.clone(),
+            folder: cluster.data_folder.join("pods").join(format!("{}_{name}_{uid}", workload.namespace)),
+            name,
+            uid,
+            ip,
+            status: Mutex::new(status),
+            live: Mutex::new(vec![None; workload.containers.len()]),
+            stop: watch::channel(false).0,
+        }
+    }
+
+    pub(crate) fn status(&self) -> MutexGuard<'_, PodStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The folder of a container: its logs, and its working directory.
+    pub(crate) fn container_folder(&self, container: &str) -> PathBuf {
+        self.folder.join(container)
+    }
+
+    /// The folder that holds the volumes; a container cannot be named like it.
+    pub(crate) fn volumes_folder(&self) -> PathBuf {
+        self.folder.join("_volumes")
+    }
+
+    pub(crate) fn live(&self) -> Vec<Option<Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_live(&self, index: usize, live: Option<Arc<Live>>) {
+        if let Some(slot) = self.live.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index) {
+            *slot = live;
+        }
+    }
+
+    /// Whether the pod is to end, now and later.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Tells the pod to end: no new connection reaches it from now on.
+    pub(crate) fn end(&self, cluster: &Cluster) {
+        cluster.update(self, |status| {
+            status.deleted_ms.get_or_insert_with(now_ms);
+        });
+        self.stop.send_replace(true);
+    }
+
+    /// A field as `fieldRef` gives it.
+    pub(crate) fn field(&self, path: &str, node: &Node) -> Option<String> {
+        let pod = Arc::clone(&self.status().pod);
+        let entry = |map: &BTreeMap<String, String>, start: &str| {
+            map.get(path.strip_prefix(start)?.strip_suffix("']")?).cloned()
+        };
+        Some(match path {
+            "metadata.name" => self.name.clone(),
+            "metadata.namespace" => self.namespace.clone(),
+            "metadata.uid" => self.uid.clone(),
+            "spec.nodeName" => node.name.clone(),
+            "spec.serviceAccountName" => self.workload.template.service_account.clone(),
+            "status.podIP" | "status.podIPs" => self.ip.to_string(),
+            "status.hostIP" | "status.hostIPs" => node.ip.to_string(),
+            _ => {
+                return entry(&pod.labels, "metadata.labels['")
+                    .or_else(|| entry(&pod.annotations, "metadata.annotations['"));
+            }
+        })
+    }
+
+    /// The pod's whole life. Gives up its folders, except for the logs, and its place in the cluster at the end.
+    pub(crate) async fn run(self: Arc<Self>, cluster: Arc<Cluster>) {
+        cluster.tell(&self, false, "Scheduled", format!("Assigned {}/{} to {}", self.namespace, self.name, cluster.node.name));
+        let mut initialized = true;
+        for index in 0..self.workload.init.len() {
+            initialized = ContainerTask::init(&cluster, &self, index).run().await;
+            if !initialized {
+                break;
+            }
+        }
+        if initialized && !*self.stop.borrow() {
+            cluster.update(&self, |status| status.initialized_ms = Some(now_ms()));
+            let mut containers = JoinSet::new();
+            for index in 0..self.workload.containers.len() {
+                containers.spawn(ContainerTask::main(&cluster, &self, index).run());
+            }
+            while containers.join_next().await.is_some() {}
+        }
+        cluster.remove_pod(&self);
+        let _ = fs::remove_dir_all(self.volumes_folder());
+        for container in self.workload.init.iter().chain(&self.workload.containers) {
+            let _ = fs::remove_dir_all(self.container_folder(&container.name).join("work"));
+        }
+    }
+}
+
+fn waiting(container: &Container) -> ContainerStatus {
+    ContainerStatus {
+        name: container.name.clone(),
+        image: container.image.clone(),
+        state: ContainerState::Waiting { reason: "ContainerCreating", message: String::new() },
+        last_termination: None,
+        ready: false,
+        started: false,
+        restarts: 0,
+        oom_kills: 0,
+        container_id: String::new(),
+        pid: None,
+        ports: container.ports.clone(),
+        requests: container.requests.clone(),
+        limits: container.limits.clone(),
+    }
+}

@@ -1,0 +1,121 @@
+//! The address of a Service: connections to it are carried to ready pods.
+//!
+//! Input: listening sockets and the current endpoints. Output: bytes, both ways, unchanged. Each connection goes to the
+//! next ready pod in turn; one that does not answer is passed over; without a ready pod the connection is reset at
+//! once. Requests inside a connection are not looked at, and established connections stay where they are.
+
+use crate::events::About;
+use crate::cluster::Cluster;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tidewatch_manifest::Endpoints;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+/// Connections at a time, for each port of a Service.
+const MOST_CONNECTIONS: usize = 2048;
+/// A pod that takes longer to accept is passed over.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pods behind one port of a Service.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    endpoints: watch::Receiver<Arc<Vec<Endpoints>>>,
+    namespace: String,
+    service: String,
+    port: String,
+    number: u16,
+    next: AtomicUsize,
+    permits: Arc<Semaphore>,
+}
+
+impl Backends {
+    pub(crate) fn new(cluster: &Cluster, namespace: &str, service: &str, port: &str, number: u16) -> Self {
+        Self {
+            endpoints: cluster.endpoints.subscribe(),
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            port: port.to_owned(),
+            number,
+            next: AtomicUsize::new(0),
+            permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        }
+    }
+
+    /// The ready pods, beginning with the one whose turn it is.
+    fn in_turn(&self) -> Vec<SocketAddr> {
+        let endpoints = Arc::clone(&self.endpoints.borrow());
+        let own = |service: &&Endpoints| service.namespace == self.namespace && service.service == self.service;
+        let mut ready: Vec<SocketAddr> = endpoints
+            .iter()
+            .find(own)
+            .into_iter()
+            .flat_map(|service| service.addresses.iter().filter(|address| address.ready))
+            .filter_map(|address| {
+                let port = address.ports.iter().find(|port| port.name == self.port)?;
+                Some(SocketAddr::new(address.ip, port.port))
+            })
+            .collect();
+        if !ready.is_empty() {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed) % ready.len();
+            ready.rotate_left(turn);
+        }
+        ready
+    }
+
+    async fn connect(&self) -> Option<TcpStream> {
+        for address in self.in_turn() {
+            if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    async fn carry(&self, mut client: TcpStream) {
+        let Some(mut pod) = self.connect().await else {
+            // Closing with a reset says "refused" sooner than an orderly end would.
+            let _ = client.set_zero_linger();
+            return;
+        };
+        let _ = (client.set_nodelay(true), pod.set_nodelay(true));
+        let _ = copy_bidirectional(&mut client, &mut pod).await;
+    }
+}
+
+/// Listens on an address so that a restarted instance can have it again at once.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
+/// Carries connections until the task is ended; they end with it.
+pub(crate) async fn serve(listener: TcpListener, backends: Arc<Backends>, cluster: Arc<Cluster>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok(permit) = Arc::clone(&backends.permits).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((client, _)) => {
+                let backends = Arc::clone(&backends);
+                connections.spawn(async move {
+                    backends.carry(client).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                let about = About { kind: "Service", namespace: &backends.namespace, name: &backends.service };
+                let message = format!("port {}: cannot accept connections: {error}; hint: raise the limit of open files (ulimit -n)", backends.number);
+                cluster.events.warning(about, "AcceptFailed", message);
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}

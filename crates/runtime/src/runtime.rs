@@ -1,0 +1,278 @@
+//! The handle of a running instance.
+//!
+//! Input: manifests, `tidewatch.yaml`, where data goes. Output: running pods and Services, and everything others ask:
+//! endpoints, states, events, logs, metrics. What happens inside is in the modules it puts together here.
+
+use crate::cluster::{Cluster, Node, now_ms};
+use crate::events::RuntimeEvent;
+use crate::guard::{Guard, GuardCommand, kill_marked};
+use crate::network::Network;
+use crate::pod::Workload;
+use crate::replicas::{self, Replicas};
+use crate::services::{Exposed, Opened};
+use crate::spawn::Spawner;
+use crate::status::PodStatus;
+use crate::usage::Meter;
+use crate::{RuntimeError, cadvisor, kube_state, logs, names, node_exporter};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tidewatch_manifest::{Endpoints, Manifests, Settings};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Everything an instance is made from.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeSpec {
+    /// What to run.
+    pub manifests: Arc<Manifests>,
+    /// What to run for an image.
+    pub settings: Settings,
+    /// The folder of `tidewatch.yaml`: `{dir}`, and what relative paths in it are relative to.
+    pub settings_folder: PathBuf,
+    /// The folder of the programs: `{bin}`.
+    pub bin_folder: PathBuf,
+    /// Where data goes: `{data}`; pods get `pods/` in it, whose former content is moved to `pods.previous/`.
+    pub data_folder: PathBuf,
+    /// Port on 127.0.0.1 by Service (`[namespace/]service[:port]`); 0 takes any. Used instead of the settings' own.
+    pub expose: BTreeMap<String, u16>,
+    /// The node's name; the machine's name when empty.
+    pub node_name: String,
+    /// How to start the guard; without one, grandchildren survive a SIGKILL of this process.
+    pub guard: Option<GuardCommand>,
+}
+
+/// A running instance. When it is dropped, its processes are killed; [`Runtime::shutdown`] lets them end in order.
+#[derive(Debug)]
+pub struct Runtime {
+    cluster: Arc<Cluster>,
+    replicas: Replicas,
+    meter: Arc<Meter>,
+    tasks: Mutex<JoinSet<()>>,
+    exposed: Vec<Exposed>,
+    problems: Vec<RuntimeError>,
+}
+
+impl Runtime {
+    /// Starts everything. What concerns a single Service is told by [`Runtime::problems`], what concerns a single pod by
+    /// its state and events: the others run. Must be called on a tokio runtime with IO and time.
+    ///
+    /// # Errors
+    /// When nothing can be run at all: no addresses, no data folder, no guard.
+    pub fn start(spec: RuntimeSpec) -> Result<Self, RuntimeError> {
+        let data_folder = make_data_folder(&spec.data_folder)?;
+        let network = Network::claim()?;
+        let instance = names::uid();
+        let guard = match &spec.guard {
+            Some(command) => Some(Guard::start(command, &instance).map_err(|error| RuntimeError::Guard {
+                program: command.program.clone(),
+                source_text: error.to_string(),
+            })?),
+            None => None,
+        };
+        let opened = Opened::open(&spec.manifests, &network, &spec.expose);
+        let workload = |deployment| Arc::new(Workload::new(deployment, replicas::initial(&spec.manifests, deployment)));
+        let cluster = Arc::new(Cluster {
+            workloads: spec.manifests.deployments.iter().map(workload).collect(),
+            manifests: Arc::clone(&spec.manifests),
+            settings: spec.settings,
+            settings_folder: absolute(&spec.settings_folder),
+            bin_folder: absolute(&spec.bin_folder),
+            data_folder,
+            instance,
+            started_ms: now_ms(),
+            node: node(spec.node_name, &network),
+            network,
+            names: opened.names,
+            spawner: Spawner::new().map_err(|error| RuntimeError::Spawner(error.to_string()))?,
+            guard,
+            events: Default::default(),
+            pods: Mutex::default(),
+            endpoints: watch::channel(Arc::default()).0,
+        });
+        let (meter, mut tasks) = (Arc::new(Meter::default()), JoinSet::new());
+        Opened::serve(opened.waiting, &cluster, &mut tasks);
+        tasks.spawn(Arc::clone(&meter).watch(Arc::clone(&cluster)));
+        let runtime = Self {
+            replicas: Replicas::new(),
+            meter,
+            tasks: Mutex::new(tasks),
+            exposed: opened.exposed,
+            problems: opened.problems,
+            cluster,
+        };
+        for workload in &runtime.cluster.workloads {
+            let replicas = workload.replicas.load(std::sync::atomic::Ordering::Relaxed);
+            runtime.replicas.scale(&runtime.cluster, workload, replicas)?;
+        }
+        Ok(runtime)
+    }
+
+    /// What could not be done at the start, each with its remedy.
+    pub fn problems(&self) -> &[RuntimeError] {
+        &self.problems
+    }
+
+    /// The Services that are reachable on 127.0.0.1.
+    pub fn exposed(&self) -> &[Exposed] {
+        &self.exposed
+    }
+
+    /// The node's name.
+    pub fn node_name(&self) -> &str {
+        &self.cluster.node.name
+    }
+
+    /// The pods behind each Service; changes when they do.
+    pub fn endpoints(&self) -> watch::Receiver<Arc<Vec<Endpoints>>> {
+        self.cluster.endpoints.subscribe()
+    }
+
+    /// All pods as they are now, in the order of namespace and name.
+    pub fn pods(&self) -> Vec<PodStatus> {
+        self.cluster.pods().iter().map(|pod| pod.status().clone()).collect()
+    }
+
+    /// What happened lately, the latest last; at most 1,000 kinds of events.
+    pub fn events(&self) -> Vec<RuntimeEvent> {
+        self.cluster.events.list()
+    }
+
+    /// How many replicas a Deployment is to have, and how many are allowed to be at most on one machine.
+    pub fn replicas(&self, namespace: &str, deployment: &str) -> Option<u32> {
+        let workload = self.workload(namespace, deployment)?;
+        Some(workload.replicas.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    fn workload(&self, namespace: &str, name: &str) -> Option<&Arc<Workload>> {
+        self.cluster.workloads.iter().find(|workload| workload.namespace == namespace && workload.name == name)
+    }
+
+    /// Brings a Deployment to a number of replicas. Returns at once; pods that go end in their own time.
+    ///
+    /// # Errors
+    /// When there is no such Deployment, or the number is more than 500.
+    pub fn scale(&self, namespace: &str, deployment: &str, replicas: u32) -> Result<(), RuntimeError> {
+        let workload = self.workload(namespace, deployment).ok_or_else(|| RuntimeError::NoSuchDeployment {
+            namespace: namespace.to_owned(),
+            name: deployment.to_owned(),
+        })?;
+        self.replicas.scale(&self.cluster, workload, replicas)
+    }
+
+    /// What a container printed in its current run (or its last one, while it waits to be started again); without
+    /// `container`, that of a pod's only container or the one named by `kubectl.kubernetes.io/default-container`.
+    ///
+    /// # Errors
+    /// When there is no such pod or container, or the log cannot be read.
+    pub fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: Option<&str>,
+        tail_lines: Option<usize>,
+    ) -> Result<Vec<u8>, RuntimeError> {
+        let found = self.cluster.pod(namespace, pod);
+        let found =
+            found.ok_or_else(|| RuntimeError::NoSuchPod { namespace: namespace.to_owned(), name: pod.to_owned() })?;
+        let status = found.status().clone();
+        let all = || status.init_containers.iter().chain(&status.containers);
+        let default = status.pod.annotations.get("kubectl.kubernetes.io/default-container").map(String::as_str);
+        let chosen = match container.or(default) {
+            Some(name) => all().find(|container| container.name == name),
+            None => status.containers.first().filter(|_| status.containers.len() == 1),
+        };
+        let chosen = chosen.ok_or_else(|| RuntimeError::NoSuchContainer {
+            pod: pod.to_owned(),
+            container: container.unwrap_or_default().to_owned(),
+            known: all().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", "),
+        })?;
+        let path = logs::path_of(&found.container_folder(&chosen.name), chosen.restarts);
+        match logs::tail(&path, tail_lines) {
+            Ok(text) => Ok(text),
+            // It has not been started yet.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(RuntimeError::Log {
+                pod: pod.to_owned(),
+                container: chosen.name.clone(),
+                source_text: error.to_string(),
+            }),
+        }
+    }
+
+    /// Writes what kube-state-metrics would say of the objects here.
+    pub fn kube_state_metrics(&self, out: &mut String) {
+        kube_state::write(&self.cluster, out);
+    }
+
+    /// Writes what the kubelet's cAdvisor would say of the containers here. Reads `/proc`: takes a millisecond or two.
+    pub fn cadvisor_metrics(&self, out: &mut String) {
+        cadvisor::write(&self.cluster, &self.meter, out);
+    }
+
+    /// Writes what node-exporter would say of this machine. Reads `/proc`: takes a millisecond or two.
+    pub fn node_metrics(&self, out: &mut String) {
+        node_exporter::write(out);
+    }
+
+    /// Ends all pods in order (no new connections, preStop, SIGTERM, SIGKILL after the grace period), then everything
+    /// else. Nothing is left when it returns. May be called again.
+    pub async fn shutdown(&self) {
+        self.replicas.end_all(&self.cluster).await;
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        let cluster = Arc::clone(&self.cluster);
+        let cleaned = tokio::task::spawn_blocking(move || {
+            kill_marked(&format!("{}={}", crate::guard::INSTANCE_VARIABLE, cluster.instance));
+            if let Some(guard) = &cluster.guard {
+                guard.finish();
+            }
+        });
+        let _ = cleaned.await;
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        for pod in self.cluster.pods() {
+            for live in pod.live().into_iter().flatten() {
+                live.process.kill();
+            }
+        }
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn node(name: String, network: &Network) -> Node {
+    let name = if name.is_empty() {
+        rustix::system::uname().nodename().to_string_lossy().to_lowercase()
+    } else {
+        name
+    };
+    Node {
+        name,
+        ip: network.node(),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
+        memory_bytes: node_exporter::total_memory_bytes(),
+    }
+}
+
+/// Makes the folder, and keeps the pods' folders of the previous run aside.
+fn make_data_folder(path: &Path) -> Result<PathBuf, RuntimeError> {
+    let failed = |error: std::io::Error| RuntimeError::DataDirectory { path: path.to_owned(), source_text: error.to_string() };
+    let folder = absolute(path);
+    fs::create_dir_all(&folder).map_err(failed)?;
+    let (pods, previous) = (folder.join("pods"), folder.join("pods.previous"));
+    if pods.exists() {
+        if previous.exists() {
+            fs::remove_dir_all(&previous).map_err(failed)?;
+        }
+        fs::rename(&pods, &previous).map_err(failed)?;
+    }
+    fs::create_dir_all(&pods).map_err(failed)?;
+    Ok(folder)
+}
