@@ -1,7 +1,7 @@
 //! What instrumentation costs: the backend's real router with and without it, in one run.
 //!
 //! Input: nothing; `cargo bench -p todo-backend`, with `-- <pairs>` for more or fewer than the default. Output: for each kind of
-//! request the ratio of throughput and of CPU time per request, median and spread over many alternating pairs of rounds. Load comes
+//! request the ratio of throughput and of CPU time per request, median with its 95 % interval and quartiles over many alternating pairs of rounds. Load comes
 //! from keep-alive connections over loopback in the same process; its cost is the same on both sides, so the CPU figures also
 //! hold for a process of its own only as an upper bound of the difference per request, which is printed in microseconds.
 //! Deliberately no statistics library: the order of rounds alternates, and medians of ratios do the rest.
@@ -20,8 +20,8 @@ use tokio::{
 };
 
 const CONNECTIONS: usize = 4;
-const REQUESTS_PER_CONNECTION: usize = 500;
-const DEFAULT_PAIRS: usize = 60;
+const REQUESTS_PER_CONNECTION: usize = 200;
+const DEFAULT_PAIRS: usize = 150;
 
 /// One kind of request.
 struct Scenario {
@@ -117,7 +117,7 @@ async fn compare(scenario: &Scenario, with: SocketAddr, without: SocketAddr, pai
         base.push(off.cpu.as_secs_f64() * 1e6);
     }
     println!(
-        "{:<28} throughput with/without {}   CPU with/without {}   CPU per request {:.1} µs, {:+.2} µs with",
+        "{}\n  throughput with/without {}\n  CPU        with/without {}\n  CPU per request {:.1} µs without, {:+.2} µs with",
         scenario.name,
         spread(&mut throughput),
         spread(&mut cpu),
@@ -183,8 +183,16 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Median, with the quartiles.
+/// Median, its 95 % confidence interval from order statistics, and the quartiles.
 fn spread(values: &mut [f64]) -> String {
     let middle = median(values);
-    format!("{middle:.4} [{:.4}, {:.4}]", values[values.len() / 4], values[values.len() * 3 / 4])
+    let count = values.len();
+    let reach = (0.98 * (count as f64).sqrt()).ceil() as usize;
+    let low = values[(count / 2).saturating_sub(reach)];
+    let high = values[(count / 2 + reach).min(count - 1)];
+    format!(
+        "{middle:.4} ({low:.4} to {high:.4}; quartiles {:.4}, {:.4})",
+        values[count / 4],
+        values[count * 3 / 4]
+    )
 }

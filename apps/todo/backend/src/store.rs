@@ -4,7 +4,7 @@
 //! replicas never overwrite each other's fields and no transaction is left open. Deliberately has no statement per database.
 
 use sqlx::{
-    Any, Row,
+    Any, Decode, Row, Type,
     any::{AnyArguments, AnyRow},
     query,
     query::Query,
@@ -103,7 +103,7 @@ impl TaskStore {
             query(COUNT).bind(least).bind(most).bind(&pattern)
         };
         let rows = self.database.rows(QueryType::Select, count).await?;
-        let total = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(unreadable)?;
+        let total = rows.first().map_or(Ok(0), |row| column(row, 0))?;
         Ok((tasks, total))
     }
 
@@ -175,29 +175,29 @@ impl TaskStore {
 type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 fn read(row: &AnyRow) -> Result<Task> {
-    let id: i64 = row.try_get(0).map_err(unreadable)?;
-    let priority: String = row.try_get(3).map_err(unreadable)?;
-    let completed_at: Option<i64> = row.try_get(5).map_err(unreadable)?;
+    let id: i64 = column(row, 0)?;
+    let priority: String = column(row, 3)?;
+    let completed_at: Option<i64> = column(row, 5)?;
     Ok(Task {
         id,
-        title: row.try_get(1).map_err(unreadable)?,
-        description: row.try_get(2).map_err(unreadable)?,
+        title: column(row, 1)?,
+        description: column(row, 2)?,
         priority: Priority::of_name(&priority).ok_or(Error::Stored {
             id,
             column: "priority",
             value: priority,
         })?,
-        due_date: row.try_get(4).map_err(unreadable)?,
+        due_date: column(row, 4)?,
         completed: completed_at.is_some(),
         completed_at: completed_at.map(Timestamp),
-        created_at: Timestamp(row.try_get(6).map_err(unreadable)?),
-        updated_at: Timestamp(row.try_get(7).map_err(unreadable)?),
-        version: row.try_get(8).map_err(unreadable)?,
+        created_at: Timestamp(column(row, 6)?),
+        updated_at: Timestamp(column(row, 7)?),
+        version: column(row, 8)?,
     })
 }
 
-fn unreadable(error: sqlx::Error) -> Error {
-    Error::Row(error.to_string())
+fn column<'r, T: Decode<'r, Any> + Type<Any>>(row: &'r AnyRow, index: usize) -> Result<T> {
+    row.try_get(index).map_err(|error| Error::Row(error.to_string()))
 }
 
 /// A LIKE pattern that finds `search` anywhere, letter by letter.

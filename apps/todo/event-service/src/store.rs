@@ -4,7 +4,7 @@
 //! the limit are removed. Deliberately has no statement per database.
 
 use serde::Serialize;
-use sqlx::{Row, any::AnyRow, query};
+use sqlx::{Any, Decode, Row, Type, any::AnyRow, query};
 use todo_telemetry::{Database, QueryType};
 
 use crate::{Error, Result, cloud_event::CloudEvent};
@@ -72,7 +72,7 @@ impl ActivityStore {
             .bind(&event.changed);
         let rows = self.database.rows(QueryType::Insert, insert).await?;
         let Some(row) = rows.first() else { return Ok(false) };
-        let id: i64 = row.try_get(0).map_err(unreadable)?;
+        let id: i64 = column(row, 0)?;
         if id % PRUNE_EVERY == 0 && id > self.limit {
             self.database.rows(QueryType::Delete, query(PRUNE).bind(id - self.limit)).await?;
         }
@@ -90,18 +90,18 @@ impl ActivityStore {
 }
 
 fn read(row: &AnyRow) -> Result<Activity> {
-    let changed: String = row.try_get(6).map_err(unreadable)?;
+    let changed: String = column(row, 6)?;
     Ok(Activity {
-        id: row.try_get(0).map_err(unreadable)?,
-        event_id: row.try_get(1).map_err(unreadable)?,
-        r#type: row.try_get(2).map_err(unreadable)?,
-        task_id: row.try_get(3).map_err(unreadable)?,
-        time: row.try_get(4).map_err(unreadable)?,
-        title: row.try_get(5).map_err(unreadable)?,
+        id: column(row, 0)?,
+        event_id: column(row, 1)?,
+        r#type: column(row, 2)?,
+        task_id: column(row, 3)?,
+        time: column(row, 4)?,
+        title: column(row, 5)?,
         changed: changed.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
     })
 }
 
-fn unreadable(error: sqlx::Error) -> Error {
-    Error::Row(error.to_string())
+fn column<'r, T: Decode<'r, Any> + Type<Any>>(row: &'r AnyRow, index: usize) -> Result<T> {
+    row.try_get(index).map_err(|error| Error::Row(error.to_string()))
 }

@@ -157,10 +157,10 @@ fn without_connection_headers(headers: &mut HeaderMap) {
 fn connection_ended(error: &legacy::Error) -> bool {
     let mut cause = error.source();
     while let Some(current) = cause {
-        if let Some(error) = current.downcast_ref::<hyper::Error>() {
-            if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-                return true;
-            }
+        if let Some(error) = current.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+        {
+            return true;
         }
         if let Some(error) = current.downcast_ref::<io::Error>() {
             return matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);

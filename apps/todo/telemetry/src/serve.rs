@@ -135,11 +135,13 @@ struct Acceptor {
     router: Router,
     lifecycle: Lifecycle,
     places: Arc<Semaphore>,
+    max_age: Duration,
 }
 
 impl Acceptor {
     fn new(router: Router, lifecycle: Lifecycle) -> Self {
-        Self { router, lifecycle, places: Arc::new(Semaphore::new(MAX_CONNECTIONS as usize)) }
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+        Self { router, lifecycle, places, max_age: MAX_CONNECTION_AGE }
     }
 
     async fn run(self, listener: TcpListener, mut closing: watch::Receiver<bool>) {
@@ -151,8 +153,11 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, place)) => {
-                    let (router, lifecycle) = (self.router.clone(), self.lifecycle.clone());
-                    tokio::spawn(serve_connection(stream, place, router, lifecycle, closing.clone()));
+                    let router = self.router.clone();
+                    let lifecycle = self.lifecycle.clone();
+                    let connection =
+                        Connection { stream, _place: place, router, lifecycle, max_age: self.max_age };
+                    tokio::spawn(connection.serve(closing.clone()));
                 }
                 Err(error) => {
                     // Usually out of file descriptors: wait for connections to end instead of spinning.
@@ -173,36 +178,79 @@ async fn accept(
     Ok((stream, place))
 }
 
-async fn serve_connection(
+/// One accepted connection, with the place it takes.
+struct Connection {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
     router: Router,
     lifecycle: Lifecycle,
-    mut closing: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
-    let opened = Instant::now();
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let answering = router.clone().call(request);
-        let lifecycle = lifecycle.clone();
-        async move {
-            let mut response = answering.await?;
-            if lifecycle.is_draining() || opened.elapsed() > MAX_CONNECTION_AGE {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    max_age: Duration,
+}
+
+impl Connection {
+    async fn serve(self, mut closing: watch::Receiver<bool>) {
+        let _ = self.stream.set_nodelay(true);
+        let (router, lifecycle, max_age) = (self.router, self.lifecycle, self.max_age);
+        let opened = Instant::now();
+        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            let answering = router.clone().call(request);
+            let lifecycle = lifecycle.clone();
+            async move {
+                let mut response = answering.await?;
+                if lifecycle.is_draining() || opened.elapsed() > max_age {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, std::convert::Infallible>(response)
             }
-            Ok::<_, std::convert::Infallible>(response)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(self.stream), service);
+        let mut connection = std::pin::pin!(connection);
+        // An error here is the peer's: it broke off or sent no HTTP. There is nobody to tell.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = closing.wait_for(|closing| *closing) => {}
         }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    // An error here is the peer's: it broke off or sent no HTTP. There is nobody to tell.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = closing.wait_for(|closing| *closing) => {}
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     }
-    connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{http::Request, routing::get};
+    use http_body_util::{BodyExt, Empty};
+
+    use super::*;
+    use crate::http_client;
+
+    /// Whether an answer on a connection of at most `max_age` closes it.
+    async fn check(max_age: Duration, closes: bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(async || "here"));
+        let acceptor = Acceptor { max_age, ..Acceptor::new(router, Lifecycle::new()) };
+        let places = Arc::clone(&acceptor.places);
+        let closing = watch::Sender::new(false);
+        let accepting = tokio::spawn(acceptor.run(listener, closing.subscribe()));
+
+        let request = Request::get(format!("http://{address}/")).body(axum::body::Body::new(Empty::new()));
+        let response = http_client(Duration::from_secs(5)).request(request.unwrap()).await.unwrap();
+        let header = response.headers().get(header::CONNECTION).cloned();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "here");
+        assert_eq!(header.is_some_and(|value| value == "close"), closes);
+
+        // Closing ends the acceptor and every idle connection.
+        closing.send_replace(true);
+        accepting.await.unwrap();
+        assert!(places.acquire_many(MAX_CONNECTIONS).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_old_connection_is_closed_with_its_next_answer() {
+        check(Duration::ZERO, true).await;
+        check(Duration::from_secs(3600), false).await;
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! Input: the built program. Output: assertions. Deliberately nothing inside the process is replaced.
 
+// The lint knows test functions, not what they call.
+#![allow(clippy::unwrap_used)]
+
 mod feed;
 mod received;
 mod starting;

@@ -2,6 +2,9 @@
 //!
 //! Input: the built program, and stand-ins for the services behind it. Output: assertions.
 
+// The lint knows test functions, not what they call.
+#![allow(clippy::unwrap_used)]
+
 mod page;
 mod proxy;
 
