@@ -178,7 +178,7 @@ impl Watch {
         Snapshot {
             pods: (pods.iter().filter(|pod| pod.ready).count(), pods.len()),
             targets: (targets.iter().filter(|t| t.health == TargetHealth::Up).count(), targets.len()),
-            series: pipeline.store.stats().series,
+            series: pipeline.store.series_count(),
             resident_bytes,
             cpu_percent,
             uptime: self.started.elapsed(),

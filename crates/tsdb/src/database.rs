@@ -148,6 +148,11 @@ impl Tsdb {
         &self.folder
     }
 
+    /// How many series there are; cheap enough to ask at any time.
+    pub fn series_count(&self) -> usize {
+        read_guard(&self.head).len()
+    }
+
     /// Numbers for `/metrics` and status pages. Looks at every series and at the folder: for every few seconds.
     pub fn stats(&self) -> TsdbStats {
         let wal_segment = guard(&self.writer).wal.index();
@@ -156,6 +161,7 @@ impl Tsdb {
         let counters = &self.counters;
         TsdbStats {
             series: head.len(),
+            label_pairs: head.postings().names().map(|name| head.postings().value_count(name)).sum(),
             chunks: head.chunks,
             min_time: head.min_time,
             max_time: head.max_time,

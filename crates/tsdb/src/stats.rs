@@ -12,6 +12,8 @@ use tidewatch_model::Rejection;
 pub struct TsdbStats {
     /// Series in memory: `prometheus_tsdb_head_series`.
     pub series: usize,
+    /// Distinct pairs of label name and value.
+    pub label_pairs: usize,
     /// Chunks of all series, on disk or not: `prometheus_tsdb_head_chunks`.
     pub chunks: usize,
     /// The earliest sample, in milliseconds since the Unix epoch: `prometheus_tsdb_head_min_time`.
