@@ -1,6 +1,6 @@
 //! Puts the web page into the program: every file of `ui/dist`, compressed.
 //!
-//! Input: `ui/dist`, as `make ui` leaves it; a `.gz` beside a file is taken as it is. Output: `assets.rs` with a table
+//! Input: `ui/dist`, as `make ui` leaves it; a `.gz` beside a file is taken as it is, a `.br` left out. Output: `assets.rs` with a table
 //! of the files. Without `ui/dist` the table is empty and the server says how to get the page; the script then runs at
 //! every build, so that the page is found as soon as it is there.
 
@@ -49,7 +49,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path.extension().is_none_or(|extension| extension != "gz") {
+        } else if path.extension().is_none_or(|extension| extension != "gz" && extension != "br") {
             files.push(path);
         }
     }

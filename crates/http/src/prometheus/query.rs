@@ -144,7 +144,7 @@ fn push_stats(out: &mut Vec<u8>, answer: &Answer, timings: Timings) {
             "execQueueTime": timings.queue,
             "execTotalTime": evaluated + timings.queue,
         },
-        "samples": { "totalQueryableSamples": answer.samples_read },
+        "samples": { "samplesRead": answer.samples_read },
     });
     out.extend_from_slice(b",\"stats\":");
     out.extend_from_slice(&json::to_go_json(&stats));

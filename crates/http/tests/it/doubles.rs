@@ -266,3 +266,21 @@ impl Targets for NoPools {
         Vec::new()
     }
 }
+
+/// A store that cannot be read: it fails for `damaged`, and has a defect otherwise.
+pub(crate) struct Broken;
+
+impl Select for Broken {
+    fn select(&self, selection: &Selection<'_>) -> Result<Vec<Box<dyn Series>>, SelectError> {
+        assert_eq!(selection.matchers[0].value(), "damaged", "the defect that a test asks for");
+        Err(SelectError::Storage("chunk 7: checksum does not match".into()))
+    }
+
+    fn label_names(&self, _: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
+        Err(SelectError::Storage("no index".into()))
+    }
+
+    fn label_values(&self, _: &str, _: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
+        Ok(Vec::new())
+    }
+}

@@ -1,7 +1,7 @@
 //! The Prometheus API: bodies to the byte, status codes, headers.
 
 use crate::client::{Reply, get, post_form, send};
-use crate::doubles::Memory;
+use crate::doubles::{Broken, Memory};
 use crate::served::{NOW, example_state, serve, state_over};
 use std::sync::Arc;
 use tidewatch_model::Labels;
@@ -170,6 +170,45 @@ async fn what_cannot_be_evaluated_is_an_execution_error() {
         "{}",
         reply.text()
     );
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_apart_from_a_wrong_query() {
+    let served = serve(state_over(Arc::new(Broken))).await;
+    let check = async |target: &str, status: u16, kind: &str, text: &str| {
+        let reply = get(served.address, target).await;
+        let object = reply.json();
+        assert_eq!((reply.status, object["errorType"].as_str()), (status, Some(kind)), "{}", reply.text());
+        assert!(object["error"].as_str().unwrap().contains(text), "{}", reply.text());
+    };
+    check("/api/v1/query?query=damaged", 500, "internal", "chunk 7: checksum does not match").await;
+    check("/api/v1/query?query=defect", 500, "internal", "see its log").await;
+    check("/api/v1/labels", 422, "execution", "no index").await;
+    // The server goes on.
+    assert_eq!(get(served.address, "/api/v1/query?query=1").await.status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_may_look_back_less_far() {
+    let found = async |address, rest: &str| {
+        let target = format!("/api/v1/query?query=count(up)&time=1700000030{rest}");
+        get(address, &target).await.json()["data"]["result"].as_array().unwrap().len()
+    };
+    let served = serve(example_state()).await;
+    assert_eq!(found(served.address, "").await, 1);
+    assert_eq!(found(served.address, "&lookback_delta=31s").await, 1);
+    assert_eq!(found(served.address, "&lookback_delta=30").await, 0);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn statistics_come_when_asked_for() {
+    let served = serve(example_state()).await;
+    let data = get(served.address, "/api/v1/query?query=up&stats=all").await.json()["data"].clone();
+    assert_eq!(data["stats"]["samples"]["samplesRead"], 4, "{data}");
+    assert!(data["stats"]["timings"]["execTotalTime"].as_f64().unwrap() > 0.0, "{data}");
     served.stop().await;
 }
 
