@@ -164,7 +164,7 @@ volumeMounts: [{name: settings, mountPath: /etc/settings}]
 readinessProbe: {exec: {command: [prepared]}, periodSeconds: 1}
 ";
     let second = "        - name: beside\n          image: beside:1\n";
-    let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {greeting: hello}\n";
+    let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {greeting: \"hello\\n\"}\n";
     let images = "  prepare: {command: [sh, -c, 'echo first > {volumes}/data/order']}\n  \
                   app: {command: [sh, -c, 'cat {volumes}/data/order {volumes}/settings/greeting; exec sleep 4714'], \
                   exec: {prepared: [test, -f, '{volumes}/data/order']}}\n  \
@@ -174,8 +174,8 @@ readinessProbe: {exec: {command: [prepared]}, periodSeconds: 1}
     assert_eq!(pod.containers.len(), 2);
     let ContainerState::Terminated(prepared) = &pod.init_containers[0].state else { panic!("{pod:#?}") };
     assert_eq!((prepared.exit_code, prepared.reason), (0, "Completed"));
-    let log = world.until("log", || Some(world.runtime.log("shop", &pod.pod.name, Some("main"), None).unwrap()).filter(|log| !log.is_empty())).await;
-    assert_eq!(String::from_utf8(log).unwrap(), "first\nhello");
+    let log = world.until("log", || Some(world.runtime.log("shop", &pod.pod.name, Some("main"), None).unwrap()).filter(|log| log.ends_with(b"hello\n"))).await;
+    assert_eq!(String::from_utf8(log).unwrap(), "first\nhello\n");
     let error = world.runtime.log("shop", &pod.pod.name, None, None).unwrap_err().to_string();
     assert!(error.contains("hint: it has prepare, main, beside"), "{error}");
     world.runtime.shutdown().await;

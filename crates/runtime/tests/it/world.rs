@@ -1,6 +1,5 @@
 //! A running instance in a temporary folder, and ways to wait for what is to happen.
 
-use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -160,9 +159,4 @@ pub(crate) fn processes_with(text: &str) -> Vec<u32> {
         String::from_utf8_lossy(&line).contains(text) && alive(*pid)
     })
     .collect()
-}
-
-/// Compares and shows both when they differ.
-pub(crate) fn same<T: PartialEq + Debug>(got: T, expected: T, what: &str) {
-    assert_eq!(got, expected, "{what}");
 }
