@@ -105,6 +105,22 @@ add('node_load1', 'gauge', '1 minute load average.', [node], 0.8);
 add('node_filesystem_avail_bytes', 'gauge', 'Space available.', [{ ...node, mountpoint: '/', device: '/dev/vda1', fstype: 'ext4' }], 31e9, true);
 add('node_filesystem_size_bytes', 'gauge', 'Size.', [{ ...node, mountpoint: '/', device: '/dev/vda1', fstype: 'ext4' }], 64e9, true);
 
+add('db_query_duration_seconds_count', 'histogram', 'Time of a database query.', cross(backends, 'query_type', ['select', 'insert', 'update']), 3);
+add('events_publish_duration_seconds_bucket', 'histogram', 'Time to hand over an event.', cross(cross(backends, 'event_type', ['task.created', 'task.completed']), 'le', ['0.01', '0.1', '+Inf']), 2);
+add('kube_deployment_status_replicas_unavailable', 'gauge', 'Unavailable replicas.', catalog.kube_deployment_spec_replicas.series, 0, true);
+for (const state of ['current', 'desired']) {
+  add(`kube_horizontalpodautoscaler_status_${state}_replicas`, 'gauge', `Number of ${state} replicas.`, catalog.kube_horizontalpodautoscaler_spec_min_replicas.series, 2, true);
+}
+add('kube_node_status_allocatable', 'gauge', 'Allocatable resources of a node.', [
+  { ...kube, namespace: undefined, node: 'localhost', resource: 'cpu', unit: 'core' },
+  { ...kube, namespace: undefined, node: 'localhost', resource: 'memory', unit: 'byte' },
+], (l) => (l.resource === 'cpu' ? 2 : 8 * 1024 ** 3), true);
+add('kube_node_status_condition', 'gauge', 'Condition of a node.', ['Ready', 'MemoryPressure', 'DiskPressure'].flatMap((condition) => ['true', 'false', 'unknown'].map((status) => ({ ...kube, namespace: undefined, node: 'localhost', condition, status }))), (l) => ((l.condition === 'Ready') === (l.status === 'true') && l.status !== 'unknown' ? 1 : 0), true);
+add('kube_pod_container_status_waiting_reason', 'gauge', 'Why a container waits.', [], 1, true);
+for (const direction of ['receive', 'transmit']) {
+  add(`node_network_${direction}_bytes_total`, 'counter', `Bytes of ${direction}.`, [{ ...node, device: 'eth0' }, { ...node, device: 'lo' }], 90e3);
+}
+
 // not of the product: for looking at many series, gaps, and long names
 add('mock_many', 'gauge', 'Three hundred series.', Array.from({ length: 300 }, (_, i) => ({ instance: `127.20.${i >> 8}.${i & 255}:9464`, shard: String(i) })), (l) => 10 + (Number(l.shard) % 37));
 add('mock_load', 'gauge', 'Ten thousand series.', Array.from({ length: 10000 }, (_, i) => ({ instance: `host-${i}`, panel: String(i % 12), group: String(i % 120) })), (l) => 20 + (Number(l.group) % 17));

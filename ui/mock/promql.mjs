@@ -75,7 +75,8 @@ export function evaluate(expr) {
   if (expr.trim() === '') throw new QueryError('1:1: parse error: no expression found in input');
   if (/^[\d.]+$/.test(expr.trim())) return [{ labels: {}, at: () => Number(expr) }];
   const selectors = [...expr.matchAll(/([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?/g)].filter(([, name]) => catalog[name]);
-  if (selectors.length === 0) return [];
+  const otherwise = /\bor\s+(?:on\s*\(\)\s*)?vector\(0\)/.test(expr) ? [{ labels: {}, at: () => 0 }] : [];
+  if (selectors.length === 0) return otherwise;
   const keep = groupLabels(expr);
   const quantile = /histogram_quantile\(\s*([\d.]+)/.exec(expr);
   const ratio = selectors.length > 1 && /\//.test(expr.replace(/"[^"]*"/g, ''));
@@ -113,7 +114,7 @@ export function evaluate(expr) {
   if (equals) series = series.filter((s) => s.at(0) === Number(equals[1]));
   const above = />\s*([\d.]+)\s*$/.exec(expr);
   if (above) series = series.filter((s) => s.at(0) > Number(above[1]));
-  return series;
+  return series.length > 0 ? series : otherwise;
 }
 
 const number = (value) => String(Math.abs(value) < 1e-6 ? value : Number(value.toPrecision(8)));

@@ -3,10 +3,12 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
-import { dashboards } from './dashboards.mjs';
+import { dashboards as mocked } from './dashboards.mjs';
 import { catalog, namespace, pods } from './metrics.mjs';
+import { productDashboards } from './productDashboards.mjs';
 import { instant, QueryError, range, select } from './promql.mjs';
 
+const dashboards = [...productDashboards(), ...mocked];
 const port = Number(process.argv[2] ?? process.env.PORT ?? 3100);
 const dist = new URL('../dist', import.meta.url).pathname;
 const policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";

@@ -58,6 +58,8 @@ export interface ChartAxis {
   /** Base of a logarithmic scale. */
   log?: 2 | 10;
   grid: boolean;
+  /** Smallest distance of two ticks: where values are shown with fixed decimals, closer ones would read the same. */
+  minIncrement?: number;
   /** Ticks at powers of two, for bytes. */
   binary: boolean;
   /** Text of a value with a number of decimals, its number part and its unit. */

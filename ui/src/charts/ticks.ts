@@ -1,12 +1,12 @@
 /** Texts on the axes: values with as few decimals as tell the ticks apart, and times by how far apart the ticks are. Pure. */
 import type { ChartAxis } from './model';
 
-/** All ticks of an axis with the same number of decimals, the fewest that show each tick exactly. */
+/** All ticks of an axis with the same number of decimals, the fewest that show each tick exactly. A text is not repeated. */
 export function valueTicks(tick: ChartAxis['tick'], values: number[]): string[] {
   for (let decimals = 0; decimals < 5; decimals++) {
     const shown = values.map((v) => tick(v, decimals));
     const exact = values.every((v, i) => Number(shown[i]?.number) === Number(tick(v, decimals + 3).number));
-    if (exact || decimals === 4) return shown.map((s) => s.text);
+    if (exact || decimals === 4) return shown.map((s, i) => (s.text === shown[i - 1]?.text ? '' : s.text));
   }
   return [];
 }

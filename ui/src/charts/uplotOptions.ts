@@ -18,6 +18,14 @@ const lines = {
 /** Powers of two from a millionth to an exabyte. */
 const binaryIncrements = Array.from({ length: 81 }, (_, i) => 2 ** (i - 20));
 
+/** 1, 2, 2.5 and 5 times powers of ten. */
+const decimalIncrements = Array.from({ length: 33 }, (_, i) => i - 16).flatMap((power) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** power));
+
+function increments({ binary, minIncrement }: ChartAxis): number[] | undefined {
+  if (binary) return binaryIncrements;
+  return minIncrement === undefined ? undefined : decimalIncrements.filter((step) => step >= minIncrement * 0.999 && (step / minIncrement) % 1 < 0.001);
+}
+
 function yRange(axis: ChartAxis): uPlot.Scale.Range {
   return (_u, dataMin: number | null, dataMax: number | null) => {
     const low = dataMin ?? 0;
@@ -63,7 +71,7 @@ function yAxis(axis: ChartAxis, theme: ColorTheme): uPlot.Axis {
     stroke: colors.text,
     gap: 5,
     space: 26,
-    incrs: axis.binary ? binaryIncrements : undefined,
+    incrs: increments(axis),
     grid: { show: axis.grid, stroke: colors.grid, width: 1 },
     ticks: { show: false },
     border: { show: false },

@@ -149,6 +149,7 @@ describe('ticks', () => {
     expect(valueTicks(plain, [0, 1, 2])).toEqual(['0', '1', '2']);
     expect(valueTicks(plain, [0, 0.5, 1])).toEqual(['0.0', '0.5', '1.0']);
     expect(valueTicks(plain, [0, 0.25])).toEqual(['0.00', '0.25']);
+    expect(valueTicks((v) => plain(v, 0), [0, 0.4, 1])).toEqual(['0', '', '1']);
     expect(logTick(plain, 1e-9)).toBe('1e-9');
     expect(logTick(plain, 100)).toBe('100');
   });

@@ -126,6 +126,13 @@ function scaleKey(config: ResolvedConfig): string {
   ]);
 }
 
+/** Known for units that are not scaled. */
+function minIncrement(unit: string | undefined, decimals: number | null | undefined): number | undefined {
+  if (decimals == null) return undefined;
+  if (unit === 'percentunit') return 10 ** -(decimals + 2);
+  return [undefined, '', 'none', 'short', 'percent'].includes(unit) ? 10 ** -decimals : undefined;
+}
+
 function axisOf(scale: string, config: ResolvedConfig, position: number, theme: ColorTheme): ChartAxis {
   const c = custom(config);
   const percentStack = (c.stacking as { mode?: string } | undefined)?.mode === 'percent';
@@ -148,6 +155,7 @@ function axisOf(scale: string, config: ResolvedConfig, position: number, theme: 
     fromZero: c.drawStyle === 'bars' || ['normal', 'percent'].includes(String((c.stacking as { mode?: string } | undefined)?.mode)),
     log: distribution.type === 'log' ? (distribution.log === 2 ? 2 : 10) : undefined,
     grid: position === 0,
+    minIncrement: minIncrement(unit, config.decimals),
     binary: binaryUnits.has(unit ?? ''),
     tick: (value, decimals) => {
       const formatted = format(value, config.decimals ?? decimals);
