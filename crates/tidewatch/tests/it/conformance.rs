@@ -12,8 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds between two samples of the target.
 const TICK: u64 = 1000;
-/// Samples to wait for.
-const TICKS: u64 = 25;
+/// Samples to wait for after both have started: the longest window asked for, and then the range that is compared.
+const TICKS: u64 = 40;
+/// Samples of the range that is compared.
+const COMPARED: u64 = 15;
 
 struct Prometheus {
     child: Child,
@@ -159,12 +161,14 @@ fn ask(base: &str, path: &str) -> Value {
     serde_json::from_str(&body).unwrap_or_else(|e| panic!("{base}{path}: {e}: {body}"))
 }
 
-/// Differences between two answers; the order of vectors is not specified, so both are sorted.
+/// Differences between two answers; the order of series is not specified, so both are sorted.
 fn compare(path: &str, ours: &str, theirs: &str) -> Option<String> {
     let normal = |base: &str| {
         let mut answer = ask(base, path);
-        if let Some(result) = answer.pointer_mut("/data/result").and_then(Value::as_array_mut) {
-            result.sort_by_key(Value::to_string);
+        for list in ["/data", "/data/result"] {
+            if let Some(result) = answer.pointer_mut(list).and_then(Value::as_array_mut) {
+                result.sort_by_key(Value::to_string);
+            }
         }
         answer
     };
@@ -174,7 +178,7 @@ fn compare(path: &str, ours: &str, theirs: &str) -> Option<String> {
 
 fn compare_all(ours: &str, theirs: &str, end: u64) -> (usize, Vec<String>) {
     let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
-    let start = end - (TICKS - 5) * TICK;
+    let start = end - COMPARED * TICK;
     let mut paths: Vec<String> = Vec::new();
     for expression in INSTANT.iter().chain(RANGE) {
         paths.push(format!("/api/v1/query?query={}&time={}", escape(expression), seconds(end)));

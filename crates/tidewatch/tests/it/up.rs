@@ -124,7 +124,7 @@ fn a_killed_pod_is_restarted_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let product = todo(folder.path());
     all_targets_up(&product);
-    let victim = processes_of(folder.path()).into_iter().find(|p| p.contains("todo-backend")).unwrap();
+    let victim = processes_of(folder.path()).into_iter().find(|p| p.trim_end().ends_with("/todo-backend")).unwrap();
     let pid = victim.split(' ').next().unwrap().to_owned();
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     let ui = product.address("/ui");
