@@ -105,7 +105,9 @@ impl Accumulator {
                 }
             }
             Self::Extreme(extremes) => {
-                for (extreme, value) in extremes.iter_mut().zip(values.iter()).filter(|(_, v)| is_present(**v)) {
+                for (extreme, value) in
+                    extremes.iter_mut().zip(values.iter()).filter(|(_, v)| is_present(**v))
+                {
                     let better = if op == AggregateOp::Max { *extreme < *value } else { *extreme > *value };
                     if better || extreme.is_nan() {
                         *extreme = *value;
@@ -134,12 +136,15 @@ impl Accumulator {
     fn finish(self, op: AggregateOp, parameter: Option<&ScalarColumn>, steps: usize) -> Vec<f64> {
         match self {
             Self::Sum(mut sums, compensations) => {
-                for (sum, compensation) in sums.iter_mut().zip(compensations).filter(|(s, _)| is_present(**s)) {
+                for (sum, compensation) in sums.iter_mut().zip(compensations).filter(|(s, _)| is_present(**s))
+                {
                     *sum += compensation;
                 }
                 sums
             }
-            Self::Avg(means) => means.iter().map(|m| if m.is_empty() { ABSENT } else { m.result() }).collect(),
+            Self::Avg(means) => {
+                means.iter().map(|m| if m.is_empty() { ABSENT } else { m.result() }).collect()
+            }
             Self::Count(values) | Self::Extreme(values) => values,
             Self::Variance(states) => {
                 let variance = |(count, _, squares): (f64, f64, f64)| match op {

@@ -76,7 +76,9 @@ impl Heap {
             let reversed = self.reversed;
             let key = |value: f64| if reversed { -value } else { value };
             self.entries.sort_by(|a, b| {
-                a.0.is_nan().cmp(&b.0.is_nan()).then(key(b.0).partial_cmp(&key(a.0)).unwrap_or(Ordering::Equal))
+                a.0.is_nan()
+                    .cmp(&b.0.is_nan())
+                    .then(key(b.0).partial_cmp(&key(a.0)).unwrap_or(Ordering::Equal))
             });
             return;
         }

@@ -11,9 +11,19 @@ const SHOWN: usize = 10;
 
 #[derive(Clone, Debug)]
 enum Remark {
-    Plain { at: usize },
+    Plain {
+        at: usize,
+    },
     /// Buckets that decreased, over all steps and series.
-    Monotonicity { at: usize, first: i64, last: i64, smallest: f64, largest: f64, difference: f64, count: usize },
+    Monotonicity {
+        at: usize,
+        first: i64,
+        last: i64,
+        smallest: f64,
+        largest: f64,
+        difference: f64,
+        count: usize,
+    },
 }
 
 /// The remarks of one query.
@@ -53,7 +63,9 @@ impl Annotations {
     pub(crate) fn possible_non_counter(&mut self, name: &str, at: usize) {
         let name = quote(name);
         self.add(
-            format!("{INFO}metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name}"),
+            format!(
+                "{INFO}metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name}"
+            ),
             at,
         );
     }
@@ -75,10 +87,7 @@ impl Annotations {
 
     pub(crate) fn bad_bucket(&mut self, bucket: &str, at: usize) {
         let bucket = quote(bucket);
-        self.add(
-            format!("{WARNING}bucket label \"le\" is missing or has a malformed value of {bucket}"),
-            at,
-        );
+        self.add(format!("{WARNING}bucket label \"le\" is missing or has a malformed value of {bucket}"), at);
     }
 
     pub(crate) fn sort_in_range_query(&mut self, at: usize) {
@@ -88,7 +97,8 @@ impl Annotations {
 
     pub(crate) fn incompatible_floats(&mut self, op: &str, at: usize) {
         let quoted = quote(op);
-        let text = format!("incompatible sample types encountered for binary operator {quoted}: float {op} float");
+        let text =
+            format!("incompatible sample types encountered for binary operator {quoted}: float {op} float");
         self.add(format!("{INFO}{text}"), at);
     }
 
@@ -96,7 +106,8 @@ impl Annotations {
     pub(crate) fn forced_monotonicity(&mut self, decrease: Decrease, time: i64, at: usize) {
         let text = format!("{INFO}{MONOTONICITY}");
         let Decrease { smallest, largest, difference } = decrease;
-        let new = Remark::Monotonicity { at, first: time, last: time, smallest, largest, difference, count: 1 };
+        let new =
+            Remark::Monotonicity { at, first: time, last: time, smallest, largest, difference, count: 1 };
         let Some(place) = self.places.get(&text) else {
             self.places.insert(text.clone(), self.found.len());
             self.found.push((text, new));
@@ -161,7 +172,9 @@ mod tests {
         assert_eq!(warnings, ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:1)"]);
         assert_eq!(
             infos,
-            ["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (2:2)"]
+            [
+                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (2:2)"
+            ]
         );
     }
 

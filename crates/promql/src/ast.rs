@@ -61,8 +61,8 @@ pub(crate) enum Node {
         written_as_duration: bool,
     },
     Text(String),
-    Vector(VectorSelector),
-    Matrix(VectorSelector, DurationExpr),
+    Vector(Box<VectorSelector>),
+    Matrix(Box<VectorSelector>, Box<DurationExpr>),
     Subquery(Box<Subquery>),
     Paren(Box<Expr>),
     Unary {
@@ -225,10 +225,7 @@ impl BinaryOp {
 
     /// Whether the result is no longer the metric it was, so that the name goes.
     pub(crate) fn changes_metric(self) -> bool {
-        matches!(
-            self,
-            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2
-        )
+        matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2)
     }
 }
 

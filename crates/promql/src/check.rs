@@ -33,8 +33,10 @@ impl Checker<'_> {
             Node::Subquery(subquery) => {
                 let inner = self.expr(&subquery.expr)?;
                 if inner != ValueType::Vector {
-                    let message =
-                        format!("subquery is only allowed on instant vector, got {} instead", inner.api_name());
+                    let message = format!(
+                        "subquery is only allowed on instant vector, got {} instead",
+                        inner.api_name()
+                    );
                     return self.fail(expr.start, &message);
                 }
             }
@@ -105,7 +107,8 @@ impl Checker<'_> {
             return self.fail(expr.start, &format!("no grouping allowed for {} operation", quote(op.text())));
         }
         if op.is_set() && !both(ValueType::Vector) {
-            let message = format!("set operator {} not allowed in binary scalar expression", quote(op.text()));
+            let message =
+                format!("set operator {} not allowed in binary scalar expression", quote(op.text()));
             return self.fail(expr.start, &message);
         }
         Ok(())

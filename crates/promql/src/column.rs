@@ -44,7 +44,8 @@ pub(crate) struct Grid {
 
 impl Grid {
     pub(crate) fn new(start: i64, end: i64, step: i64) -> Self {
-        let len = if end < start { 0 } else { usize::try_from((end - start) / step + 1).unwrap_or(usize::MAX) };
+        let len =
+            if end < start { 0 } else { usize::try_from((end - start) / step + 1).unwrap_or(usize::MAX) };
         Self { start, end, step, len }
     }
 
@@ -117,7 +118,11 @@ pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
 
 /// The labels without those that say which metric it is.
 pub(crate) fn drop_metadata(labels: &Labels) -> Labels {
-    if labels.iter().any(|(name, _)| METADATA.contains(&name)) { labels.drop(&METADATA) } else { labels.clone() }
+    if labels.iter().any(|(name, _)| METADATA.contains(&name)) {
+        labels.drop(&METADATA)
+    } else {
+        labels.clone()
+    }
 }
 
 /// Removes those labels from a builder.

@@ -273,7 +273,11 @@ fn range_value(evaluator: &mut Evaluator<'_>, expr: &Expr, grid: &Grid) -> Resul
 }
 
 /// The samples of a range selector or subquery at one time.
-fn matrix_value(evaluator: &mut Evaluator<'_>, expr: &Expr, grid: &Grid) -> Result<Vec<MatrixSeries>, QueryError> {
+fn matrix_value(
+    evaluator: &mut Evaluator<'_>,
+    expr: &Expr,
+    grid: &Grid,
+) -> Result<Vec<MatrixSeries>, QueryError> {
     let mut matrix = Vec::new();
     let expr = expr.unwrapped();
     match &expr.node {

@@ -6,9 +6,11 @@
 
 use crate::annotations::Annotations;
 use crate::ast::{At, DurationExpr, Expr, Extension, Node, Shift, Subquery, VectorSelector};
-use crate::column::{Grid, METADATA, ScalarColumn, SeriesColumn, drop_metadata, is_present, merge_same_labels, stored};
 use crate::column::{ABSENT, any_present};
-use crate::functions::Kind;
+use crate::column::{
+    Grid, METADATA, ScalarColumn, SeriesColumn, drop_metadata, is_present, merge_same_labels, stored,
+};
+use crate::functions::{Function, Kind};
 use crate::{Cancel, QueryError, aggregate, binary, matching, range_call, set_operator};
 use hashbrown::HashMap;
 use std::rc::Rc;
@@ -16,7 +18,8 @@ use std::time::Instant;
 use tidewatch_model::{Columns, Labels, Select, Selection, Series, is_stale};
 
 /// Where series go as they are computed. A sink that keeps the values takes the vector and leaves an empty one.
-pub(crate) type Sink<'s> = dyn FnMut(&mut Evaluator<'_>, Labels, &mut Vec<f64>) -> Result<(), QueryError> + 's;
+pub(crate) type Sink<'s> =
+    dyn FnMut(&mut Evaluator<'_>, Labels, &mut Vec<f64>) -> Result<(), QueryError> + 's;
 
 /// What a query was asked for, in milliseconds; a step of 0 for a single time.
 #[derive(Clone, Copy, Debug)]
@@ -144,63 +147,85 @@ impl Evaluator<'_> {
             return Ok(());
         }
         if grid.len > 1 && expr.is_step_invariant() {
-            let steps = grid.len;
-            return self.stream(expr, &Grid::instant(grid.start), &mut |evaluator, labels, values| {
-                let value = values[0];
-                values.resize(steps, value);
-                sink(evaluator, labels, values)
-            });
+            return self.stream_once(expr, grid, sink);
         }
         match &expr.node {
             Node::Vector(selector) => self.vector_selector(selector, grid, sink),
-            Node::Paren(inner) | Node::Unary { negative: false, expr: inner } => self.stream(inner, grid, sink),
-            Node::Unary { expr: inner, .. } => {
-                let negate = &mut |values: &mut [f64]| {
-                    values.iter_mut().filter(|v| is_present(**v)).for_each(|v| *v = -*v);
-                };
-                self.map_series(inner, grid, negate, sink)
+            Node::Paren(inner) | Node::Unary { negative: false, expr: inner } => {
+                self.stream(inner, grid, sink)
             }
-            Node::Binary(operation) => {
-                if operation.op.is_set() {
-                    set_operator::stream(self, operation, grid, sink)
-                } else {
-                    binary::stream(self, expr, operation, grid, sink)
-                }
+            Node::Unary { expr: inner, .. } => self.elements(inner, grid, |v| -v, sink),
+            Node::Binary(operation) if operation.op.is_set() => {
+                set_operator::stream(self, operation, grid, sink)
             }
+            Node::Binary(operation) => binary::stream(self, expr, operation, grid, sink),
             Node::Aggregate(aggregation) => aggregate::stream(self, aggregation, grid, sink),
-            Node::Call { function, args } => match function.kind {
-                Kind::Elements(apply) => {
-                    let apply = &mut |values: &mut [f64]| {
-                        values.iter_mut().filter(|v| is_present(**v)).for_each(|v| *v = apply(*v));
-                    };
-                    self.map_series(&args[0], grid, apply, sink)
-                }
-                Kind::Prepared(prepare) => {
-                    let prepared = prepare(self, args, grid)?;
-                    let apply = &mut |values: &mut [f64]| {
-                        for (step, value) in values.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
-                            *value = prepared(step, *value);
-                        }
-                    };
-                    self.map_series(&args[0], grid, apply, sink)
-                }
-                Kind::Range { run, keeps_name } => {
-                    range_call::stream(self, function, args, run, keeps_name, grid, sink)
-                }
-                Kind::Whole(run) => {
-                    let before = self.held;
-                    let series = run(self, expr, args, grid)?;
-                    self.held = before;
-                    self.push_all(series, sink)
-                }
-                Kind::Scalar(_) => Ok(()),
-            },
+            Node::Call { function, args } => self.call(expr, function, args, grid, sink),
             Node::Number { .. } | Node::Text(_) | Node::Matrix(..) | Node::Subquery(_) => Ok(()),
         }
     }
 
+    /// Evaluates an expression at the first step, for all steps.
+    fn stream_once(&mut self, expr: &Expr, grid: &Grid, sink: &mut Sink<'_>) -> Result<(), QueryError> {
+        let steps = grid.len;
+        self.stream(expr, &Grid::instant(grid.start), &mut |evaluator, labels, values| {
+            let value = values[0];
+            values.resize(steps, value);
+            sink(evaluator, labels, values)
+        })
+    }
+
+    fn call(
+        &mut self,
+        expr: &Expr,
+        function: &'static Function,
+        args: &[Expr],
+        grid: &Grid,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), QueryError> {
+        match function.kind {
+            Kind::Elements(apply) => self.elements(&args[0], grid, apply, sink),
+            Kind::Prepared(prepare) => {
+                let prepared = prepare(self, args, grid)?;
+                let apply = &mut |values: &mut [f64]| {
+                    for (step, value) in values.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
+                        *value = prepared(step, *value);
+                    }
+                };
+                self.map_series(&args[0], grid, apply, sink)
+            }
+            Kind::Range { run, keeps_name } => {
+                range_call::stream(self, function, args, run, keeps_name, grid, sink)
+            }
+            Kind::Whole(run) => {
+                let before = self.held;
+                let series = run(self, expr, args, grid)?;
+                self.held = before;
+                self.push_all(series, sink)
+            }
+            Kind::Scalar(_) => Ok(()),
+        }
+    }
+
+    fn elements(
+        &mut self,
+        child: &Expr,
+        grid: &Grid,
+        apply: fn(f64) -> f64,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), QueryError> {
+        let apply = &mut |values: &mut [f64]| {
+            values.iter_mut().filter(|v| is_present(**v)).for_each(|v| *v = apply(*v));
+        };
+        self.map_series(child, grid, apply, sink)
+    }
+
     /// Pushes series that were collected.
-    pub(crate) fn push_all(&mut self, series: Vec<SeriesColumn>, sink: &mut Sink<'_>) -> Result<(), QueryError> {
+    pub(crate) fn push_all(
+        &mut self,
+        series: Vec<SeriesColumn>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), QueryError> {
         for mut one in series {
             sink(self, one.labels, &mut one.values)?;
         }
@@ -240,19 +265,20 @@ impl Evaluator<'_> {
                 let series = self.series(selector, start, end)?;
                 names_differ(series.iter().map(|s| s.labels()))
             }
-            Node::Paren(inner) | Node::Unary { negative: false, expr: inner } => self.names_may_differ(inner, grid)?,
+            Node::Paren(inner) | Node::Unary { negative: false, expr: inner } => {
+                self.names_may_differ(inner, grid)?
+            }
             Node::Unary { .. } => false,
             Node::Binary(binary) => !binary.op.changes_metric() && !binary.returns_bool,
             Node::Aggregate(aggregate) => {
                 aggregate.op.takes_parameter()
-                    || (!aggregate.without && aggregate.grouping.iter().any(|l| METADATA.contains(&l.as_str())))
+                    || (!aggregate.without
+                        && aggregate.grouping.iter().any(|l| METADATA.contains(&l.as_str())))
             }
-            Node::Call { function, .. } => {
-                !matches!(
-                    function.kind,
-                    Kind::Elements(_) | Kind::Prepared(_) | Kind::Range { keeps_name: false, .. }
-                )
-            }
+            Node::Call { function, .. } => !matches!(
+                function.kind,
+                Kind::Elements(_) | Kind::Prepared(_) | Kind::Range { keeps_name: false, .. }
+            ),
             _ => true,
         })
     }
@@ -392,7 +418,13 @@ pub(crate) fn names_differ<'l>(mut labels: impl Iterator<Item = &'l Labels>) -> 
 
 /// Finds for each step the sample that counts there, if any: the latest that is not older than `lookback`, unless it
 /// says that the series has ended.
-fn latest(columns: &Columns, grid: &Grid, reference: Reference, lookback: i64, mut found: impl FnMut(usize, usize)) {
+fn latest(
+    columns: &Columns,
+    grid: &Grid,
+    reference: Reference,
+    lookback: i64,
+    mut found: impl FnMut(usize, usize),
+) {
     let times = &columns.timestamps;
     let mut next = 0;
     for step in 0..grid.len {
@@ -400,7 +432,8 @@ fn latest(columns: &Columns, grid: &Grid, reference: Reference, lookback: i64, m
         while next < times.len() && times[next] <= time {
             next += 1;
         }
-        if next > 0 && times[next - 1] > time.saturating_sub(lookback) && !is_stale(columns.values[next - 1]) {
+        if next > 0 && times[next - 1] > time.saturating_sub(lookback) && !is_stale(columns.values[next - 1])
+        {
             found(step, next - 1);
         }
     }

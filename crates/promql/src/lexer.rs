@@ -275,6 +275,7 @@ impl Lexer<'_> {
         self.parens -= 1;
         if self.parens < 0 {
             self.out.pop();
+            self.start = self.at;
             return self.fail("unexpected right parenthesis ')'".to_owned());
         }
         true
@@ -370,9 +371,11 @@ impl Lexer<'_> {
                 self.emit(Kind::RightBracket)
             }
             ':' if !bracket.duration => {
+                self.start = self.at;
                 self.fail("unexpected colon before duration in duration expression".to_owned())
             }
             ':' if bracket.colon => {
+                self.start = self.at;
                 self.fail("unexpected repeated colon in duration expression".to_owned())
             }
             ':' => {
@@ -398,9 +401,7 @@ impl Lexer<'_> {
                     self.bracket = Some(bracket);
                     self.emit(Kind::Keyword(keyword))
                 }
-                None => {
-                    self.fail(format!("unexpected character in duration expression: {}", quote_char(c)))
-                }
+                None => self.fail(format!("unexpected character in duration expression: {}", quote_char(c))),
             },
         }
     }
@@ -440,9 +441,9 @@ impl Lexer<'_> {
         };
         let mut value = 0u32;
         for left in (0..count).rev() {
-            let digit = c.to_digit(base).ok_or_else(|| {
-                format!("illegal character U+{:04X} '{c}' in escape sequence", c as u32)
-            })?;
+            let digit = c
+                .to_digit(base)
+                .ok_or_else(|| format!("illegal character U+{:04X} '{c}' in escape sequence", c as u32))?;
             value = value.wrapping_mul(base).wrapping_add(digit);
             if left > 0 {
                 c = self.next().ok_or_else(unterminated)?;
@@ -607,9 +608,15 @@ mod tests {
             assert_eq!(found, expected, "{input}");
         };
         check("sum", &["<aggr:sum>", "end of input"]);
-        check("{sum=\"1\"}", &["\"{\"", "identifier \"sum\"", "\"=\"", "string \"\\\"1\\\"\"", "\"}\"", "end of input"]);
+        check(
+            "{sum=\"1\"}",
+            &["\"{\"", "identifier \"sum\"", "\"=\"", "string \"\\\"1\\\"\"", "\"}\"", "end of input"],
+        );
         check("fill + x", &["identifier \"fill\"", "<op:+>", "identifier \"x\"", "end of input"]);
-        check("0x1F 1e3 5m .5", &["number \"0x1F\"", "number \"1e3\"", "duration \"5m\"", "number \".5\"", "end of input"]);
+        check(
+            "0x1F 1e3 5m .5",
+            &["number \"0x1F\"", "number \"1e3\"", "duration \"5m\"", "number \".5\"", "end of input"],
+        );
         check("0b101", &["bad number or duration syntax: \"0\""]);
         check("a:b # comment\n", &["metric identifier \"a:b\"", "end of input"]);
         check("[5m:]", &["\"[\"", "duration \"5m\"", "\":\"", "\"]\"", "end of input"]);

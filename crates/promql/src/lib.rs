@@ -6,29 +6,29 @@
 
 mod error;
 
+mod ast;
+mod check;
+mod expression;
 mod go_format;
 mod lexer;
-mod text_literal;
-mod ast;
-mod parser;
 mod number_literal;
-mod check;
+mod parser;
 mod printer;
-mod expression;
+mod text_literal;
 
-mod annotations;
-mod column;
-mod kahan;
-mod engine;
-mod evaluator;
-mod range_call;
-mod functions;
-mod binary;
-mod matching;
-mod set_operator;
 mod aggregate;
 mod aggregate_selection;
+mod annotations;
+mod binary;
+mod column;
+mod engine;
+mod evaluator;
+mod functions;
+mod kahan;
 mod label_hash;
+mod matching;
+mod range_call;
+mod set_operator;
 
 pub use ast::ValueType;
 pub use engine::{Answer, Cancel, Engine, EngineOptions, MatrixSeries, Value, VectorElement};

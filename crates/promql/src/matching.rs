@@ -86,7 +86,7 @@ pub(crate) fn stream(
     one_numbers.iter().enumerate().for_each(|(at, number)| groups[*number].one.push(at));
 
     let join = Join { operation, many: &many, one: &one, steps: grid.len, swapped };
-    join.refuse_duplicates(&groups)?;
+    join.refuse(&groups)?;
     if matches!(operation.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) {
         if groups.iter().any(|group| join.any_match(group)) {
             evaluator.annotations.incompatible_floats(operation.op.text(), expr.start);
@@ -98,7 +98,7 @@ pub(crate) fn stream(
     for group in groups.iter().filter(|g| !g.many.is_empty() && !g.one.is_empty()) {
         evaluator.check()?;
         let first = results.len();
-        join.group(group, &mut results)?;
+        join.group(group, &mut results);
         evaluator.hold((results.len() - first) * grid.len)?;
     }
     let merged = merge_same_labels(results)?;
@@ -117,9 +117,28 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
+    /// Refuses ambiguous matches; of several the one at the first step.
+    fn refuse(&self, groups: &[Group]) -> Result<(), QueryError> {
+        let mut first = self.refuse_duplicates(groups).err();
+        for group in groups.iter().filter(|g| g.many.len() > 1 && !g.one.is_empty()) {
+            let found = if self.operation.matching.cardinality == Cardinality::OneToOne {
+                self.refuse_several(group)
+            } else {
+                self.refuse_same_results(group)
+            };
+            if let Err((step, error)) = found
+                && first.as_ref().is_none_or(|(earliest, _)| step < *earliest)
+            {
+                first = Some((step, error));
+            }
+        }
+        first.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
     /// Two series of the one side with equal matching labels and a value at the same step are an error, whenever the
     /// other side has any value at that step.
-    fn refuse_duplicates(&self, groups: &[Group]) -> Result<(), QueryError> {
+    fn refuse_duplicates(&self, groups: &[Group]) -> Result<(), (usize, QueryError)> {
+        let mut earliest: Option<(usize, QueryError)> = None;
         let mut other_side: Option<Vec<bool>> = None;
         for group in groups.iter().filter(|g| g.one.len() > 1) {
             let other = other_side.get_or_insert_with(|| {
@@ -128,16 +147,20 @@ impl Join<'_> {
             for (step, _) in other.iter().enumerate().filter(|(_, any)| **any) {
                 let mut present = group.one.iter().filter(|at| is_present(self.one[**at].values[step]));
                 if let (Some(first), Some(second)) = (present.next(), present.next()) {
-                    return Err(self.duplicate(*first, *second));
+                    if earliest.as_ref().is_none_or(|(before, _)| step < *before) {
+                        earliest = Some((step, self.duplicate(*first, *second)));
+                    }
+                    break;
                 }
             }
         }
-        Ok(())
+        earliest.map_or(Ok(()), Err)
     }
 
     fn duplicate(&self, first: usize, second: usize) -> QueryError {
         let group = Projection::new(&self.operation.matching).of(&self.one[first].labels);
-        let mut names = [go_format::labels(&self.one[first].labels), go_format::labels(&self.one[second].labels)];
+        let mut names =
+            [go_format::labels(&self.one[first].labels), go_format::labels(&self.one[second].labels)];
         names.sort();
         let side = if self.swapped { "left" } else { "right" };
         QueryError::execution(format!(
@@ -157,65 +180,60 @@ impl Join<'_> {
     }
 
     /// The results of one group.
-    fn group(&self, group: &Group, results: &mut Vec<SeriesColumn>) -> Result<(), QueryError> {
-        if self.operation.matching.cardinality == Cardinality::OneToOne {
-            self.refuse_several(group)?;
-            for many in &group.many {
-                let labels = self.result_labels(*many, group.one[0]);
-                let mut values = vec![ABSENT; self.steps];
-                for one in &group.one {
-                    self.apply(*many, *one, &mut values);
-                }
-                results.push(SeriesColumn { labels, values });
-            }
-            return Ok(());
-        }
-        let mut places: ByLabels<(usize, Vec<(usize, usize)>)> = ByLabels::default();
+    fn group(&self, group: &Group, results: &mut Vec<SeriesColumn>) {
+        let one_to_one = self.operation.matching.cardinality == Cardinality::OneToOne;
+        let mut places: ByLabels<usize> = ByLabels::default();
         for many in &group.many {
             for one in &group.one {
+                // the labels of one-to-one results come from one side only
                 let labels = self.result_labels(*many, *one);
-                let next = results.len();
-                let (place, pairs) = places.entry(labels.clone()).or_insert((next, Vec::new()));
-                if *place == next {
+                let place = *places.entry(labels.clone()).or_insert(results.len());
+                if place == results.len() {
                     results.push(SeriesColumn { labels, values: vec![ABSENT; self.steps] });
-                } else {
-                    self.refuse_same_result(pairs, *many, *one)?;
                 }
-                pairs.push((*many, *one));
-                self.apply(*many, *one, &mut results[*place].values);
+                self.apply(*many, *one, &mut results[place].values);
+            }
+            if one_to_one {
+                places.clear();
             }
         }
-        Ok(())
+    }
+
+    fn matches(&self, many: usize, one: usize, step: usize) -> bool {
+        is_present(self.many[many].values[step]) && is_present(self.one[one].values[step])
     }
 
     /// In one-to-one matching two series of the left side must not match at the same step.
-    fn refuse_several(&self, group: &Group) -> Result<(), QueryError> {
-        if group.many.len() < 2 {
-            return Ok(());
-        }
+    fn refuse_several(&self, group: &Group) -> Result<(), (usize, QueryError)> {
         for step in 0..self.steps {
             let matched = group.one.iter().any(|at| is_present(self.one[*at].values[step]));
-            let several = || group.many.iter().filter(|at| is_present(self.many[**at].values[step])).count() > 1;
+            let several =
+                || group.many.iter().filter(|at| is_present(self.many[**at].values[step])).count() > 1;
             if matched && several() {
                 let text = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
-                return Err(QueryError::execution(text));
+                return Err((step, QueryError::execution(text)));
             }
         }
         Ok(())
     }
 
     /// Two pairs with the same result labels must not match at the same step.
-    fn refuse_same_result(&self, pairs: &[(usize, usize)], many: usize, one: usize) -> Result<(), QueryError> {
-        let matches = |many: usize, one: usize, step: usize| {
-            is_present(self.many[many].values[step]) && is_present(self.one[one].values[step])
-        };
-        for step in (0..self.steps).filter(|step| matches(many, one, *step)) {
-            if pairs.iter().any(|(m, o)| matches(*m, *o, step)) {
-                let text = "multiple matches for labels: grouping labels must ensure unique matches";
-                return Err(QueryError::execution(text));
+    fn refuse_same_results(&self, group: &Group) -> Result<(), (usize, QueryError)> {
+        let mut pairs: ByLabels<Vec<(usize, usize)>> = ByLabels::default();
+        for many in &group.many {
+            for one in &group.one {
+                pairs.entry(self.result_labels(*many, *one)).or_default().push((*many, *one));
             }
         }
-        Ok(())
+        let mut earliest = None;
+        for pairs in pairs.values().filter(|pairs| pairs.len() > 1) {
+            let twice = |step: &usize| pairs.iter().filter(|(m, o)| self.matches(*m, *o, *step)).count() > 1;
+            if let Some(step) = (0..self.steps).find(twice) {
+                earliest = Some(earliest.map_or(step, |before: usize| before.min(step)));
+            }
+        }
+        let text = "multiple matches for labels: grouping labels must ensure unique matches";
+        earliest.map_or(Ok(()), |step| Err((step, QueryError::execution(text))))
     }
 
     /// Computes the values of a pair where both have one.

@@ -49,8 +49,12 @@ impl Parser<'_> {
         if token.kind == Kind::Number {
             return number(&token.text).ok_or_else(|| {
                 let text = quote(&token.text);
-                let reason = if token.text.contains('_') { "invalid syntax" } else { "value out of range" };
-                self.fail(token.start, &format!("error parsing number: strconv.ParseFloat: parsing {text}: {reason}"))
+                let too_large = !token.text.contains('_') && token.text.parse::<f64>().is_ok();
+                let reason = if too_large { "value out of range" } else { "invalid syntax" };
+                self.fail(
+                    token.start,
+                    &format!("error parsing number: strconv.ParseFloat: parsing {text}: {reason}"),
+                )
             });
         }
         let duration = parse_duration(&token.text).map_err(|_| {
@@ -116,7 +120,11 @@ impl Parser<'_> {
     fn duration(&mut self, minimum: u8) -> Result<DurationExpr, QueryError> {
         self.enter()?;
         let mut left = self.signed_duration(|parser| {
-            if matches!(parser.kind(), Kind::Operator(_)) { parser.duration(3) } else { parser.duration_pow() }
+            if matches!(parser.kind(), Kind::Operator(_)) {
+                parser.duration(3)
+            } else {
+                parser.duration_pow()
+            }
         })?;
         while let Kind::Operator(op) = self.kind() {
             let (own, op) = match op {
@@ -133,7 +141,9 @@ impl Parser<'_> {
             }
             let at = self.take().start;
             let right = self.duration(if op == DurationOp::Pow { own } else { own + 1 })?;
-            if let (DurationOp::Div | DurationOp::Mod, DurationNode::Literal { seconds: 0.0, .. }) = (op, &right.node) {
+            if let (DurationOp::Div | DurationOp::Mod, DurationNode::Literal { seconds: 0.0, .. }) =
+                (op, &right.node)
+            {
                 let what = if op == DurationOp::Div { "division by zero" } else { "modulo by zero" };
                 return Err(self.fail(at, what));
             }
@@ -242,7 +252,12 @@ impl DurationExpr {
     }
 
     /// The value in milliseconds; only an offset may be negative.
-    pub(crate) fn milliseconds(&self, step: f64, range: f64, may_be_negative: bool) -> Result<i64, QueryError> {
+    pub(crate) fn milliseconds(
+        &self,
+        step: f64,
+        range: f64,
+        may_be_negative: bool,
+    ) -> Result<i64, QueryError> {
         let seconds = self.seconds(step, range)?;
         if let DurationNode::Literal { .. } = self.node {
             return Ok(((seconds * 1e9).round() as i64) / 1_000_000);

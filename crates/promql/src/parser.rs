@@ -6,8 +6,8 @@
 
 use crate::QueryError;
 use crate::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Cardinality, Expr, Extension, Matching, Node, Shift, Subquery,
-    VectorSelector,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Cardinality, Expr, Extension, Matching, Node, Shift,
+    Subquery, VectorSelector,
 };
 use crate::functions;
 use crate::go_format::{fixed, quote};
@@ -134,7 +134,9 @@ impl Parser<'_> {
     }
 
     fn too_deep(&self, at: usize) -> QueryError {
-        let message = format!("expression nested deeper than {MAX_DEPTH} levels; hint: split it, e.g. by a recording rule");
+        let message = format!(
+            "expression nested deeper than {MAX_DEPTH} levels; hint: split it, e.g. by a recording rule"
+        );
         self.fail(at, &message)
     }
 
@@ -155,21 +157,31 @@ impl Parser<'_> {
             if own < minimum {
                 break;
             }
-            let op_start = self.take().start;
-            let (returns_bool, matching) = self.binary_modifiers()?;
-            let right = self.expression(if op == BinaryOp::Pow { own } else { own + 1 })?;
-            let (start, end) = (left.start, right.end);
-            let binary = Binary { op, left, right, returns_bool, matching, op_start };
-            left = self.build(Node::Binary(Box::new(binary)), start, end)?;
+            left = self.operation(op, left)?;
         }
         self.leave();
         Ok(left)
     }
 
-    fn binary_modifiers(&mut self) -> Result<(bool, Matching), QueryError> {
+    /// The rest of a binary operation whose left side has been read.
+    fn operation(&mut self, op: BinaryOp, left: Expr) -> Result<Expr, QueryError> {
+        let op_start = self.take().start;
+        let (returns_bool, matching) = self.binary_modifiers(left.start)?;
+        let own = precedence(op);
+        let right = self.expression(if op == BinaryOp::Pow { own } else { own + 1 })?;
+        let (start, end) = (left.start, right.end);
+        let binary = Binary { op, left, right, returns_bool, matching, op_start };
+        self.build(Node::Binary(Box::new(binary)), start, end)
+    }
+
+    fn binary_modifiers(&mut self, start: usize) -> Result<(bool, Matching), QueryError> {
         let returns_bool = self.accept(Kind::Keyword(Keyword::Bool)).is_some();
-        let mut matching =
-            Matching { cardinality: Cardinality::OneToOne, on: false, labels: Vec::new(), include: Vec::new() };
+        let mut matching = Matching {
+            cardinality: Cardinality::OneToOne,
+            on: false,
+            labels: Vec::new(),
+            include: Vec::new(),
+        };
         if let Kind::Keyword(keyword @ (Keyword::On | Keyword::Ignoring)) = self.kind() {
             self.take();
             matching.on = keyword == Keyword::On;
@@ -184,7 +196,7 @@ impl Parser<'_> {
             }
         }
         if self.kind() == Kind::Keyword(Keyword::Fill) {
-            return Err(self.fail(self.token().start, "binop fill modifiers are experimental and not enabled"));
+            return Err(self.fail(start, "binop fill modifiers are experimental and not enabled"));
         }
         Ok((returns_bool, matching))
     }
@@ -208,7 +220,10 @@ impl Parser<'_> {
     }
 
     fn postfix(&mut self) -> Result<Expr, QueryError> {
-        let mut expr = self.primary()?;
+        let mut expr = match self.kind() {
+            Kind::LeftParen => self.parenthesized()?,
+            _ => self.primary()?,
+        };
         loop {
             expr = match self.kind() {
                 Kind::LeftBracket => self.range(expr)?,
@@ -233,7 +248,9 @@ impl Parser<'_> {
             } else if self.duration_follows() {
                 Some(self.positive_duration()?)
             } else {
-                return Err(self.unexpected("subquery selector", "number, duration, step(), range(), or \"]\""));
+                return Err(
+                    self.unexpected("subquery selector", "number, duration, step(), range(), or \"]\"")
+                );
             };
             if self.accept(Kind::RightBracket).is_none() {
                 return Err(self.unexpected("subquery selector", "\"]\""));
@@ -255,7 +272,7 @@ impl Parser<'_> {
         if selector.shift.at.is_some() {
             return Err(self.fail(bracket, "no @ modifiers allowed before range"));
         }
-        self.build(Node::Matrix(selector, range), start, self.last_end())
+        self.build(Node::Matrix(selector, Box::new(range)), start, self.last_end())
     }
 
     fn offset(&mut self, mut expr: Expr) -> Result<Expr, QueryError> {
@@ -352,30 +369,17 @@ impl Parser<'_> {
                 let text = self.unquoted(&token)?;
                 self.build(Node::Text(text), token.start, token.end())
             }
-            Kind::LeftParen => {
-                self.take();
-                let inner = self.expression(0)?;
-                if self.accept(Kind::RightParen).is_none() {
-                    return Err(self.unexpected("", ""));
-                }
-                self.build(Node::Paren(Box::new(inner)), token.start, self.last_end())
-            }
             Kind::Aggregator(op) => match self.kind_after() {
                 Kind::LeftParen | Kind::Keyword(Keyword::By | Keyword::Without) => self.aggregate(op),
-                Kind::Identifier
-                | Kind::MetricIdentifier
-                | Kind::Number
-                | Kind::Duration
-                | Kind::Text
-                | Kind::Aggregator(_) => {
-                    self.take();
-                    Err(self.unexpected("aggregation", ""))
-                }
                 _ => self.selector(),
             },
             Kind::LeftBrace | Kind::MetricIdentifier => self.selector(),
             Kind::Identifier => {
-                if self.kind_after() == Kind::LeftParen { self.call() } else { self.selector() }
+                if self.kind_after() == Kind::LeftParen {
+                    self.call()
+                } else {
+                    self.selector()
+                }
             }
             Kind::Keyword(
                 Keyword::Start
@@ -393,6 +397,15 @@ impl Parser<'_> {
             }
             _ => Err(self.unexpected("", "")),
         }
+    }
+
+    fn parenthesized(&mut self) -> Result<Expr, QueryError> {
+        let start = self.take().start;
+        let inner = self.expression(0)?;
+        if self.accept(Kind::RightParen).is_none() {
+            return Err(self.unexpected("", ""));
+        }
+        self.build(Node::Paren(Box::new(inner)), start, self.last_end())
     }
 
     pub(crate) fn unquoted(&self, token: &Token) -> Result<String, QueryError> {
@@ -492,6 +505,7 @@ impl Parser<'_> {
                     self.take();
                     return Ok(labels);
                 }
+                Kind::Keyword(Keyword::Without) => return Err(self.unexpected("grouping opts", "label")),
                 Kind::Identifier
                 | Kind::MetricIdentifier
                 | Kind::Aggregator(_)
@@ -530,8 +544,9 @@ impl Parser<'_> {
         }
         let id = self.selectors;
         self.selectors += 1;
-        let selector = VectorSelector { name, matchers, shift: Shift::default(), extension: Extension::None, id };
-        self.build(Node::Vector(selector), first.start, self.last_end())
+        let selector =
+            VectorSelector { name, matchers, shift: Shift::default(), extension: Extension::None, id };
+        self.build(Node::Vector(Box::new(selector)), first.start, self.last_end())
     }
 
     fn matchers(&mut self) -> Result<Vec<Matcher>, QueryError> {

@@ -3,7 +3,9 @@
 //! Input: a tree. Output: one line for `/api/v1/format_query` and messages. Comments and line breaks of the original
 //! are gone, parentheses stay.
 
-use crate::ast::{At, Cardinality, DurationExpr, DurationNode, DurationOp, Expr, Extension, Node, Shift, VectorSelector};
+use crate::ast::{
+    At, Cardinality, DurationExpr, DurationNode, DurationOp, Expr, Extension, Node, Shift, VectorSelector,
+};
 use crate::go_format::{fixed, plain, quote};
 use std::fmt;
 use std::time::Duration;
@@ -86,7 +88,10 @@ impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let selector = self.0;
         let is_name = |m: &&tidewatch_model::Matcher| {
-            m.name() == METRIC_NAME && m.op() == MatchOp::Equal && m.value() == selector.name && !m.value().is_empty()
+            m.name() == METRIC_NAME
+                && m.op() == MatchOp::Equal
+                && m.value() == selector.name
+                && !m.value().is_empty()
         };
         let mut texts: Vec<String> = selector
             .matchers
@@ -142,10 +147,14 @@ impl fmt::Display for DurationExpr {
             DurationNode::Literal { seconds: value, .. } => f.write_str(&seconds(*value))?,
             DurationNode::Step => f.write_str("step()")?,
             DurationNode::Range => f.write_str("range()")?,
-            DurationNode::Negative(inner) => write!(f, "-{inner}")?,
-            DurationNode::Positive(inner) => write!(f, "{inner}")?,
-            DurationNode::Binary(DurationOp::Min, left, right) => write!(f, "min_of({left}, {right})")?,
-            DurationNode::Binary(DurationOp::Max, left, right) => write!(f, "max_of({left}, {right})")?,
+            DurationNode::Negative(inner) => write!(f, "-{}", Part(inner))?,
+            DurationNode::Positive(inner) => write!(f, "{}", Part(inner))?,
+            DurationNode::Binary(DurationOp::Min, left, right) => {
+                write!(f, "min_of({}, {})", Part(left), Part(right))?;
+            }
+            DurationNode::Binary(DurationOp::Max, left, right) => {
+                write!(f, "max_of({}, {})", Part(left), Part(right))?;
+            }
             DurationNode::Binary(op, left, right) => {
                 let text = match op {
                     DurationOp::Add => "+",
@@ -155,9 +164,21 @@ impl fmt::Display for DurationExpr {
                     DurationOp::Mod => "%",
                     _ => "^",
                 };
-                write!(f, "{left} {text} {right}")?;
+                write!(f, "{} {text} {}", Part(left), Part(right))?;
             }
         }
         if self.wrapped { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+/// A part of a computed duration, where a plain number is a factor and stays one.
+struct Part<'a>(&'a DurationExpr);
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.node {
+            DurationNode::Literal { seconds, written_as_duration: false } => f.write_str(&plain(seconds)),
+            _ => self.0.fmt(f),
+        }
     }
 }

@@ -5,7 +5,10 @@
 
 use crate::annotations::Annotations;
 use crate::ast::{Expr, Extension, Node, ValueType, VectorSelector};
-use crate::column::{ABSENT, Grid, ScalarColumn, SeriesColumn, any_present, drop_metadata, is_present, merge_same_labels, stored};
+use crate::column::{
+    ABSENT, Grid, ScalarColumn, SeriesColumn, any_present, drop_metadata, is_present, merge_same_labels,
+    stored,
+};
 use crate::evaluator::{Evaluator, Reference, Sink, names_differ};
 use crate::functions::Function;
 use crate::{Labels, QueryError};
@@ -13,7 +16,6 @@ use tidewatch_model::{Columns, is_stale};
 
 /// What a function over ranges sees of one series.
 pub(crate) struct RangeInput<'a> {
-    pub(crate) function: &'static str,
     pub(crate) labels: &'a Labels,
     /// Ascending, without staleness markers.
     pub(crate) timestamps: &'a [i64],
@@ -91,7 +93,14 @@ fn reach(extension: Extension, lookback: i64) -> (i64, i64) {
     }
 }
 
-fn fill_windows(times: &[i64], grid: &Grid, reference: Reference, before: i64, after: i64, out: &mut Vec<(u32, u32)>) {
+fn fill_windows(
+    times: &[i64],
+    grid: &Grid,
+    reference: Reference,
+    before: i64,
+    after: i64,
+    out: &mut Vec<(u32, u32)>,
+) {
     out.clear();
     let (mut from, mut to) = (0, 0);
     for step in 0..grid.len {
@@ -109,7 +118,6 @@ fn fill_windows(times: &[i64], grid: &Grid, reference: Reference, before: i64, a
 
 /// A call with everything that does not depend on the series.
 struct Call<'a> {
-    function: &'static Function,
     run: RangeFunction,
     keeps_name: bool,
     grid: &'a Grid,
@@ -146,7 +154,6 @@ impl Call<'_> {
             &mut self.windows,
         );
         let mut input = RangeInput {
-            function: self.function.name,
             labels,
             timestamps: &columns.timestamps,
             values: &columns.values,
@@ -186,7 +193,6 @@ pub(crate) fn stream(
         scalars.push(evaluator.scalar(arg, grid)?);
     }
     let mut call = Call {
-        function,
         run,
         keeps_name,
         grid,
@@ -209,6 +215,9 @@ pub(crate) fn stream(
         Node::Subquery(subquery) => {
             let (inner, range, reference) = evaluator.subquery_grid(subquery, grid)?;
             (call.range, call.reference) = (range, reference);
+            // remarks about a subquery point at the beginning of the query, as Prometheus's do
+            let at = args.iter().position(|a| std::ptr::eq(*a, *matrix)).unwrap_or(0);
+            call.positions[at] = 0;
             let before = evaluator.held;
             let series = evaluator.vector(&subquery.expr, &inner)?;
             over_subquery(evaluator, call, &series, &inner, before, sink)
@@ -227,7 +236,9 @@ fn check_extension(function: &str, extension: Extension) -> Result<(), QueryErro
         return Ok(());
     }
     let allowed = allowed.join(", ");
-    Err(QueryError::execution(format!("{word} modifier can only be used with: {allowed} - not with {function}")))
+    Err(QueryError::execution(format!(
+        "{word} modifier can only be used with: {allowed} - not with {function}"
+    )))
 }
 
 fn over_selector(
@@ -280,7 +291,8 @@ fn over_subquery(
         }
         if call.column(evaluator, &one.labels, &columns, &mut values)? {
             evaluator.hold(values.len())?;
-            collected.push(SeriesColumn { labels: call.labels(&one.labels), values: std::mem::take(&mut values) });
+            collected
+                .push(SeriesColumn { labels: call.labels(&one.labels), values: std::mem::take(&mut values) });
         }
     }
     let merged = if call.keeps_name { collected } else { merge_same_labels(collected)? };

@@ -116,7 +116,9 @@ fn parts(
 type Run = fn(&mut Evaluator<'_>, &Expr, &[Expr], &Grid) -> Result<Vec<SeriesColumn>, QueryError>;
 
 const fn function(name: &'static str, run: Run) -> Function {
-    Function::new(name, &[ValueType::Vector], ValueType::Vector, Kind::Whole(run)).variadic(1).depends_on_step()
+    Function::new(name, &[ValueType::Vector], ValueType::Vector, Kind::Whole(run))
+        .variadic(1)
+        .depends_on_step()
 }
 
 pub(super) static FUNCTIONS: &[Function] = &[

@@ -208,7 +208,11 @@ fn each(
     evaluator: &mut Evaluator<'_>,
     arg: &Expr,
     grid: &Grid,
-    compute: &mut dyn FnMut(&mut Evaluator<'_>, &Labels, &mut dyn FnMut(usize, &mut Vec<Bucket>)) -> Vec<SeriesColumn>,
+    compute: &mut dyn FnMut(
+        &mut Evaluator<'_>,
+        &Labels,
+        &mut dyn FnMut(usize, &mut Vec<Bucket>),
+    ) -> Vec<SeriesColumn>,
 ) -> Result<Vec<SeriesColumn>, QueryError> {
     let arg = arg.unwrapped();
     let series = evaluator.vector(arg, grid)?;
@@ -338,9 +342,14 @@ const fn native(name: &'static str) -> Function {
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("histogram_quantile", &[Scalar, Vector], Vector, Kind::Whole(histogram_quantile)),
-    Function::new("histogram_quantiles", &[Vector, Text, Scalar, Scalar], Vector, Kind::Whole(histogram_quantiles))
-        .variadic(9)
-        .experimental(),
+    Function::new(
+        "histogram_quantiles",
+        &[Vector, Text, Scalar, Scalar],
+        Vector,
+        Kind::Whole(histogram_quantiles),
+    )
+    .variadic(9)
+    .experimental(),
     Function::new("histogram_fraction", &[Scalar, Scalar, Vector], Vector, Kind::Whole(histogram_fraction)),
     native("histogram_count"),
     native("histogram_sum"),

@@ -27,7 +27,9 @@ fn label_replace(
         QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}"))
     })?;
     if into.is_empty() {
-        return Err(QueryError::execution(format!("invalid destination label name in label_replace(): {into}")));
+        return Err(QueryError::execution(format!(
+            "invalid destination label name in label_replace(): {into}"
+        )));
     }
     let mut series = evaluator.vector(args[0].unwrapped(), grid)?;
     for one in &mut series {
@@ -63,7 +65,8 @@ fn label_join(
 }
 
 fn info(_: &mut Evaluator<'_>, _: &Expr, _: &[Expr], _: &Grid) -> Result<Vec<SeriesColumn>, QueryError> {
-    let text = "function \"info\" is not supported yet; hint: join with * on (...) group_left (...) target_info";
+    let text =
+        "function \"info\" is not supported yet; hint: join with * on (...) group_left (...) target_info";
     Err(QueryError::execution(text))
 }
 

@@ -31,7 +31,10 @@ fn line(times: &[i64], values: &[f64], origin: i64) -> (f64, f64) {
 }
 
 fn deriv(input: &mut RangeInput<'_>, out: &mut [f64]) -> Result<(), QueryError> {
-    input.each(out, |_, times, values| if values.len() < 2 { ABSENT } else { line(times, values, times[0]).0 });
+    input.each(
+        out,
+        |_, times, values| if values.len() < 2 { ABSENT } else { line(times, values, times[0]).0 },
+    );
     Ok(())
 }
 

@@ -152,7 +152,9 @@ use ValueType::{Text, Vector};
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::new("sort", &[Vector], Vector, Kind::Whole(sort)),
     Function::new("sort_desc", &[Vector], Vector, Kind::Whole(sort_desc)),
-    Function::new("sort_by_label", &[Vector, Text], Vector, Kind::Whole(sort_by_label)).variadic(-1).experimental(),
+    Function::new("sort_by_label", &[Vector, Text], Vector, Kind::Whole(sort_by_label))
+        .variadic(-1)
+        .experimental(),
     Function::new("sort_by_label_desc", &[Vector, Text], Vector, Kind::Whole(sort_by_label_desc))
         .variadic(-1)
         .experimental(),
