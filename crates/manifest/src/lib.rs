@@ -40,8 +40,8 @@ pub use object::{LabelSelector, ObjectMeta, Other, SelectorRequirement, Source};
 pub use pod::{Container, ContainerPort, PodTemplate, PortRef, Volume, VolumeMount, VolumeSource};
 pub use probe::{Handler, Probe};
 pub use prometheus::{
-    FileDiscovery, GlobalConfig, HttpAuth, PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource,
-    parse_target_file,
+    FileDiscovery, GlobalConfig, HttpAuth, PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol,
+    SecretSource, parse_target_file,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
 pub use quantity::{Quantity, QuantityError};

@@ -10,9 +10,7 @@ mod scrape_config;
 mod target_file;
 pub(crate) mod values;
 
-pub use scrape_config::{
-    FileDiscovery, HttpAuth, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource,
-};
+pub use scrape_config::{FileDiscovery, HttpAuth, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource};
 pub use target_file::parse_target_file;
 
 use crate::ManifestError;
@@ -22,7 +20,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use values::{duration, limit, text, text_map, texts};
+use values::{duration, keep_as_written, limit, text, text_map, texts};
 
 /// A checked prometheus.yml.
 #[derive(Clone, Debug)]
@@ -96,7 +94,8 @@ impl PrometheusConfig {
                     let error = ManifestError::new(file, "holds more than one YAML document");
                     report.borrow_mut().errors.push(error.hint("one file is one configuration"));
                 }
-                Ok(node) => {
+                Ok(mut node) => {
+                    keep_as_written(&mut node, text);
                     if let Some(fields) = Fields::open(&node, "", &report) {
                         config.read(&fields, Path::new(file).parent().unwrap_or(Path::new("")));
                         fields.finish();
@@ -175,7 +174,9 @@ const UNKNOWN_FIELD: &str = "unknown field, ignored";
 
 fn refused(mut error: ManifestError) -> ManifestError {
     error.message = "unknown field".to_owned();
-    error.hint.get_or_insert_with(|| "see Prometheus's configuration reference for the fields it has".to_owned());
+    error
+        .hint
+        .get_or_insert_with(|| "see Prometheus's configuration reference for the fields it has".to_owned());
     error
 }
 
@@ -292,7 +293,8 @@ mod tests {
         let [a, b] = config.scrape_configs.as_slice() else { panic!("{config:?}") };
         assert_eq!((a.scrape_interval, a.scrape_timeout), (Duration::from_secs(15), Duration::from_secs(5)));
         assert_eq!((b.scrape_interval, b.scrape_timeout), (Duration::from_secs(5), Duration::from_secs(5)));
-        let expected = ScrapeLimits { samples: 10, labels: 3, body_bytes: 1 << 20, ..ScrapeLimits::default() };
+        let expected =
+            ScrapeLimits { samples: 10, labels: 3, body_bytes: 1 << 20, ..ScrapeLimits::default() };
         assert_eq!(a.limits, expected);
         assert_eq!(a.params["x"], ["1", "b"]);
         assert_eq!(a.static_configs[0].labels, Labels::from_pairs([("shard", "1")]));
@@ -312,23 +314,53 @@ mod tests {
         };
         let job = |line: &str| format!("scrape_configs:\n  - job_name: a\n    {line}\n");
         check("globl: {}\n", "dir/p.yml:1:1: globl: unknown field  hint: did you mean global?");
-        check(&job("scrape_intervall: 5s"), "dir/p.yml:3:5: scrape_configs[0].scrape_intervall: unknown field");
-        check(&job("scrape_interval: 5"), "dir/p.yml:3:22: scrape_configs[0].scrape_interval: invalid duration \"5\"");
-        check(&job("scrape_timeout: 2m"), "scrape timeout greater than scrape interval for scrape config with job name \"a\"");
+        check(
+            &job("scrape_intervall: 5s"),
+            "dir/p.yml:3:5: scrape_configs[0].scrape_intervall: unknown field",
+        );
+        check(
+            &job("scrape_interval: 5"),
+            "dir/p.yml:3:22: scrape_configs[0].scrape_interval: invalid duration \"5\"",
+        );
+        check(
+            &job("scrape_timeout: 2m"),
+            "scrape timeout greater than scrape interval for scrape config with job name \"a\"",
+        );
         check("global: {scrape_timeout: 2m}", "global scrape timeout greater than scrape interval");
-        check(&job("scheme: https"), "scheme: scheme \"https\" is not supported yet  hint: only http targets");
+        check(
+            &job("scheme: https"),
+            "scheme: scheme \"https\" is not supported yet  hint: only http targets",
+        );
         check(&job("tls_config: {insecure_skip_verify: true}"), "tls_config: not supported yet");
-        check(&job("kubernetes_sd_configs: [{role: pod}]"), "kubernetes_sd_configs: not supported yet  hint: use ServiceMonitors");
-        check(&job("static_configs: [{targets: ['http://h:1/m']}]"), "\"http://h:1/m\" is not a valid hostname");
+        check(
+            &job("kubernetes_sd_configs: [{role: pod}]"),
+            "kubernetes_sd_configs: not supported yet  hint: use ServiceMonitors",
+        );
+        check(
+            &job("static_configs: [{targets: ['http://h:1/m']}]"),
+            "\"http://h:1/m\" is not a valid hostname",
+        );
         check(&job("relabel_configs: [{regex: '('}]"), "relabel action Replace needs a target label");
-        check(&job("metric_relabel_configs: [{action: keep, regex: '('}]"), "metric_relabel_configs[0].regex: invalid regular expression");
+        check(
+            &job("metric_relabel_configs: [{action: keep, regex: '('}]"),
+            "metric_relabel_configs[0].regex: invalid regular expression",
+        );
         check(&job("relabel_configs: [{action: shred}]"), "unknown relabel action \"shred\"");
         check(&job("sample_limit: -1"), "sample_limit: must be from 0");
         check(&job("body_size_limit: 10"), "invalid size \"10\"");
-        check(&job("scrape_protocols: [PrometheusProto]"), "unknown or unsupported scrape protocol \"PrometheusProto\"");
-        check(&job("file_sd_configs: [{files: ['a.txt']}]"), "path name \"a.txt\" is not valid for file discovery");
+        check(
+            &job("scrape_protocols: [PrometheusProto]"),
+            "unknown or unsupported scrape protocol \"PrometheusProto\"",
+        );
+        check(
+            &job("file_sd_configs: [{files: ['a.txt']}]"),
+            "path name \"a.txt\" is not valid for file discovery",
+        );
         check(&job("authorization: {type: Basic}"), "authorization.type: must not be \"basic\"");
-        check("scrape_configs: [{job_name: a}, {job_name: a}]", "found multiple scrape configs with job name \"a\"");
+        check(
+            "scrape_configs: [{job_name: a}, {job_name: a}]",
+            "found multiple scrape configs with job name \"a\"",
+        );
         check("scrape_configs: [{scheme: http}]", "job_name is empty");
         check("scrape_config_files: [x.yml]", "scrape_config_files: not supported yet");
         check("a: [\n", "not valid YAML");
@@ -339,7 +371,8 @@ mod tests {
         let text = "rule_files: [r.yml]\nalerting:\n  alertmanagers: []\nremote_write:\n  - url: http://x\n\
                     storage: {tsdb: {retention: {time: 3d, size: 1GB}}}\n";
         let config = PrometheusConfig::parse("p.yml", text).unwrap();
-        let lines: Vec<_> = config.warnings.iter().map(|w| (w.position.unwrap().0, w.message.as_str())).collect();
+        let lines: Vec<_> =
+            config.warnings.iter().map(|w| (w.position.unwrap().0, w.message.as_str())).collect();
         for expected in [
             (1, "not supported yet: rule_files"),
             (3, "not supported yet: alerting"),
@@ -357,6 +390,17 @@ mod tests {
         let text = "scrape_configs: [{job_name: a, basic_auth: {username: u, password: hush}}]";
         let config = PrometheusConfig::parse("p.yml", text).unwrap();
         assert!(!format!("{config:?}").contains("hush"));
+    }
+
+    #[test]
+    fn labels_are_the_text_that_is_written() {
+        let text = "scrape_configs: [{job_name: 010, honor_labels: true, sample_limit: 7, static_configs: [{targets: [], labels: {é: 1, v: 1.10, w: yes, x: 0x10, y: 1e3, z: y}}]}]";
+        let job = PrometheusConfig::parse("p.yml", text).unwrap().scrape_configs.remove(0);
+        assert_eq!(
+            job.static_configs[0].labels.to_string(),
+            r#"{v="1.10", w="yes", x="0x10", y="1e3", z="y", "é"="1"}"#
+        );
+        assert_eq!((job.job_name.as_str(), job.honor_labels, job.limits.samples), ("010", true, 7));
     }
 
     #[test]

@@ -150,7 +150,11 @@ impl ServiceMonitor {
         monitor.keep_dropped_targets = limit(&spec, "keepDroppedTargets");
         monitor.read_protocols(&spec);
         if !spec.has("endpoints") {
-            spec.wrong("endpoints", "required field is missing", "list the ports to scrape, e.g. - port: metrics");
+            spec.wrong(
+                "endpoints",
+                "required field is missing",
+                "list the ports to scrape, e.g. - port: metrics",
+            );
         }
         monitor.endpoints = spec.list("endpoints").into_iter().map(MonitorEndpoint::read).collect();
         for key in ["scrapeNativeHistograms", "convertClassicHistogramsToNHCB", "scrapeClassicHistograms"] {
@@ -228,11 +232,11 @@ impl MonitorEndpoint {
             line: fields.line(),
             ..Self::new(read_port(&fields))
         };
-        if let (Some(interval), Some(timeout)) = (endpoint.interval, endpoint.scrape_timeout) {
-            if timeout > interval {
-                let hint = "lower scrapeTimeout or raise interval";
-                fields.wrong("scrapeTimeout", "scrape timeout greater than scrape interval", hint);
-            }
+        if let (Some(interval), Some(timeout)) = (endpoint.interval, endpoint.scrape_timeout)
+            && timeout > interval
+        {
+            let hint = "lower scrapeTimeout or raise interval";
+            fields.wrong("scrapeTimeout", "scrape timeout greater than scrape interval", hint);
         }
         let scheme = text(&fields, "scheme").unwrap_or_default();
         if !matches!(scheme.as_str(), "" | "http" | "HTTP") {

@@ -480,8 +480,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn times_are_aligned_within_the_tolerance() {
+    #[test]
+    fn times_are_aligned_within_the_tolerance() {
         let start = Instant::now();
         let interval = Duration::from_secs(10);
         let mut schedule = Schedule { interval, next: start, aligned: None, first: true };

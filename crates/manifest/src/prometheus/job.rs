@@ -3,10 +3,10 @@
 //! Input: its fields and the global settings. Output: a [`ScrapeConfig`]. What would change the targets or their
 //! samples and is not supported is an error that names the field.
 
+use super::GlobalConfig;
 use super::http_client;
 use super::scrape_config::{FileDiscovery, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
 use super::values::{RelabelKeys, bytes, duration, limit, list_map, relabel_rules, text, text_map, texts};
-use super::GlobalConfig;
 use crate::fields::Fields;
 use std::path::Path;
 use std::time::Duration;
@@ -87,7 +87,10 @@ fn read_times(fields: &Fields<'_>, global: &GlobalConfig, config: &mut ScrapeCon
     if timeout.is_some_and(|timeout| timeout > config.scrape_interval) {
         fields.wrong(
             "scrape_timeout",
-            format!("scrape timeout greater than scrape interval for scrape config with job name {:?}", config.job_name),
+            format!(
+                "scrape timeout greater than scrape interval for scrape config with job name {:?}",
+                config.job_name
+            ),
             "lower scrape_timeout or raise scrape_interval",
         );
     }
@@ -132,7 +135,11 @@ pub(super) fn protocols(fields: &Fields<'_>) -> Option<Vec<ScrapeProtocol>> {
     let mut protocols = Vec::new();
     for name in &names {
         if matches!(name.as_str(), "PrometheusProto" | "OpenMetricsText2.0.0") && names.len() > 1 {
-            fields.warn("scrape_protocols", format!("not supported yet: {name}"), "it is not offered to targets");
+            fields.warn(
+                "scrape_protocols",
+                format!("not supported yet: {name}"),
+                "it is not offered to targets",
+            );
             continue;
         }
         match protocol(fields, "scrape_protocols", name) {
@@ -201,13 +208,20 @@ fn read_static(fields: &Fields<'_>, config: &mut ScrapeConfig) {
         let targets = texts(&group, "targets");
         if config.relabel_configs.is_empty() {
             for target in targets.iter().filter(|target| target.contains('/')) {
-                group.wrong("targets", format!("{target:?} is not a valid hostname"), "write host:port without scheme and path; the path belongs to metrics_path");
+                group.wrong(
+                    "targets",
+                    format!("{target:?} is not a valid hostname"),
+                    "write host:port without scheme and path; the path belongs to metrics_path",
+                );
             }
         }
         config.static_configs.push(TargetGroup {
             source: index.to_string(),
             labels: Labels::from_pairs(text_map(&group, "labels")),
-            targets: targets.into_iter().map(|target| Labels::from_pairs([("__address__", target)])).collect(),
+            targets: targets
+                .into_iter()
+                .map(|target| Labels::from_pairs([("__address__", target)]))
+                .collect(),
         });
         group.finish();
     }
@@ -217,7 +231,11 @@ fn read_files(fields: &Fields<'_>, folder: &Path, config: &mut ScrapeConfig) {
     for section in fields.list("file_sd_configs") {
         let files = texts(&section, "files");
         if files.is_empty() {
-            section.wrong("files", "file service discovery must contain at least one path name", "name the files");
+            section.wrong(
+                "files",
+                "file service discovery must contain at least one path name",
+                "name the files",
+            );
         }
         for file in &files {
             let name = file.rsplit('/').next().unwrap_or_default();
@@ -242,7 +260,9 @@ fn refuse(fields: &Fields<'_>) {
     for key in OTHER_DISCOVERIES {
         if fields.raw(key).is_some() {
             let hint = match key {
-                "kubernetes_sd_configs" => "use ServiceMonitors (tidewatch up), static_configs or file_sd_configs",
+                "kubernetes_sd_configs" => {
+                    "use ServiceMonitors (tidewatch up), static_configs or file_sd_configs"
+                }
                 _ => "use static_configs or file_sd_configs",
             };
             fields.wrong(key, "not supported yet", hint);

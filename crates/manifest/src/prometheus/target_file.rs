@@ -2,7 +2,7 @@
 //!
 //! Input: the text of a file. Output: its groups, or all mistakes with their lines. It reads and watches no file.
 
-use super::values::{text_map, texts};
+use super::values::{keep_as_written, text_map, texts};
 use super::{UNKNOWN_FIELD, refused};
 use crate::ManifestError;
 use crate::fields::{Fields, Report};
@@ -19,15 +19,21 @@ pub fn parse_target_file(file: &str, text: &str) -> Result<Vec<TargetGroup>, Vec
     let mut groups = Vec::new();
     for (_, document) in node::documents(file, text) {
         let node = match document {
-            Ok(node) => node,
+            Ok(mut node) => {
+                keep_as_written(&mut node, text);
+                node
+            }
             Err(error) => {
                 report.borrow_mut().errors.push(error);
                 continue;
             }
         };
         let NodeValue::List(items) = &node.value else {
-            let error = ManifestError::new(file, format!("must be a list of target groups, is {}", node.describe()));
-            let error = error.at(node.line, node.column).hint("write e.g. [{targets: ['host:9100'], labels: {env: test}}]");
+            let error =
+                ManifestError::new(file, format!("must be a list of target groups, is {}", node.describe()));
+            let error = error
+                .at(node.line, node.column)
+                .hint("write e.g. [{targets: ['host:9100'], labels: {env: test}}]");
             report.borrow_mut().errors.push(error);
             continue;
         };
@@ -59,7 +65,8 @@ mod tests {
 
     #[test]
     fn json_and_yaml_mean_the_same() {
-        let json = parse_target_file("f", "[{\"targets\": [\"a:1\", \"b:2\"], \"labels\": {\"x\": \"y\"}}]").unwrap();
+        let json = parse_target_file("f", "[{\"targets\": [\"a:1\", \"b:2\"], \"labels\": {\"x\": \"y\"}}]")
+            .unwrap();
         let yaml = parse_target_file("f", "- targets: ['a:1', 'b:2']\n  labels:\n    x: y\n").unwrap();
         assert_eq!(json, yaml);
         assert_eq!(json[0].labels, Labels::from_pairs([("__meta_filepath", "f"), ("x", "y")]));

@@ -54,6 +54,31 @@ pub(crate) fn limit(fields: &Fields<'_>, key: &'static str) -> u64 {
     fields.number(key, 0, i64::MAX).unwrap_or_default()
 }
 
+/// Turns numbers and booleans that YAML would print in another way (`1.10`, `yes`, `0x10`) back into the text that is
+/// written: in Prometheus labels and parameters are text as written, whatever YAML makes of them. What has to be a number
+/// or a boolean must be written plainly (`true`, `10`).
+pub(crate) fn keep_as_written(node: &mut Node, text: &str) {
+    let lines: Vec<&str> = text.strip_prefix('\u{feff}').unwrap_or(text).lines().collect();
+    restore(node, &lines);
+}
+
+fn restore(node: &mut Node, lines: &[&str]) {
+    match &mut node.value {
+        NodeValue::List(items) => items.iter_mut().for_each(|item| restore(item, lines)),
+        NodeValue::Map(entries) => entries.iter_mut().for_each(|(_, value)| restore(value, lines)),
+        NodeValue::Bool(_) | NodeValue::Integer(_) | NodeValue::Float(_) => {
+            let index = |number: u64| usize::try_from(number).unwrap_or_default().saturating_sub(1);
+            let line = lines.get(index(node.line)).copied().unwrap_or_default();
+            let rest = line.chars().skip(index(node.column));
+            let written: String = rest.take_while(|c| !c.is_whitespace() && !",]}".contains(*c)).collect();
+            if !written.is_empty() && scalar(node).as_deref() != Some(&written) {
+                node.value = NodeValue::Text(written);
+            }
+        }
+        NodeValue::Null | NodeValue::Text(_) => {}
+    }
+}
+
 /// A scalar as text: YAML's numbers and booleans are text where Prometheus wants text.
 pub(crate) fn scalar(node: &Node) -> Option<String> {
     match &node.value {

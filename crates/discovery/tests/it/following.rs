@@ -1,0 +1,52 @@
+//! Changes reach the channel of jobs.
+
+use crate::{monitor, service};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+use tidewatch_discovery::{Discovery, FollowOptions, MonitorDefaults, follow, monitor_jobs};
+use tidewatch_manifest::PrometheusConfig;
+use tokio::sync::watch;
+
+/// Waits until the jobs have as many targets as expected, job by job.
+async fn expect_targets(discovery: &Discovery, expected: &[usize]) {
+    let mut jobs = discovery.jobs();
+    let count = |jobs: &[tidewatch_discovery::Job]| -> Vec<usize> {
+        jobs.iter().map(|(_, groups)| groups.iter().map(|group| group.targets.len()).sum()).collect()
+    };
+    let found = jobs.wait_for(|jobs| count(jobs) == expected);
+    let found = tokio::time::timeout(Duration::from_secs(10), found).await;
+    assert!(found.is_ok(), "expected {expected:?}, have {:?}", count(&discovery.jobs().borrow()));
+}
+
+#[tokio::test]
+async fn endpoints_and_files_are_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.yml");
+    let text = format!(
+        "scrape_configs: [{{job_name: a, static_configs: [{{targets: ['s:1']}}], file_sd_configs: [{{files: ['{}']}}]}}]",
+        file.display()
+    );
+    let configs = PrometheusConfig::parse("p.yml", &text).unwrap().scrape_configs;
+    let spec = "{selector: {matchLabels: {app: web}}, endpoints: [{port: metrics}]}";
+    let monitors = monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap();
+    let (sender, receiver) = watch::channel(Arc::new(vec![]));
+    let options = FollowOptions { file_poll: Duration::from_millis(10) };
+    let discovery = follow(configs, monitors, Some(receiver), options);
+    expect_targets(&discovery, &[1, 0]).await;
+    sender.send(Arc::new(vec![service("shop", "web", &[("app", "web")], 2)])).unwrap();
+    expect_targets(&discovery, &[1, 4]).await;
+    fs::write(&file, "- targets: ['f:1', 'f:2']\n").unwrap();
+    expect_targets(&discovery, &[3, 4]).await;
+    // whoever sent the endpoints may end; what it sent last stays, and files go on
+    drop(sender);
+    fs::write(&file, "- targets: ['f:1']\n").unwrap();
+    expect_targets(&discovery, &[2, 4]).await;
+    fs::write(&file, "rubbish").unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while discovery.problems().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "the broken file is not reported");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    expect_targets(&discovery, &[2, 4]).await;
+}
