@@ -63,7 +63,7 @@ test('explore completes, runs and shows graph and table', async ({ page }) => {
   await editor.click();
   await editor.pressSequentially('http_requests_t', { delay: 30 });
   const completion = page.locator('.cm-tooltip-autocomplete');
-  await expect(completion.getByText('http_requests_total')).toBeVisible();
+  await expect(completion.getByText('http_requests_total', { exact: true })).toBeVisible();
   await shoot(page, 'explore-completion');
   await page.keyboard.press('Enter');
   await expect(editor).toHaveText('http_requests_total');

@@ -1,8 +1,8 @@
-// Writes a .gz and a .br file next to every text asset in dist/, so that the server can send them without compressing at run time.
+// Writes a .gz file next to every text asset in dist/, so that the server can send them without compressing at run time.
 // Reads and writes ui/dist only; files under 1 kB are left alone.
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 
 const dist = new URL('../dist', import.meta.url).pathname;
 const compressible = /\.(js|css|html|svg|json|map)$/;
@@ -14,15 +14,11 @@ for (const entry of readdirSync(dist, { recursive: true })) {
   const bytes = readFileSync(path);
   if (bytes.length < 1024) continue;
   const gz = gzipSync(bytes, { level: 9 });
-  const br = brotliCompressSync(bytes, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
-  });
   writeFileSync(path + '.gz', gz);
-  writeFileSync(path + '.br', br);
-  rows.push([relative(dist, path), bytes.length, gz.length, br.length]);
+  rows.push([relative(dist, path), bytes.length, gz.length]);
 }
 
 const kilo = (n) => (n / 1000).toFixed(1).padStart(8) + ' kB';
-for (const [name, raw, gz, br] of rows) {
-  console.log(`${name.padEnd(44)} ${kilo(raw)}  gzip ${kilo(gz)}  brotli ${kilo(br)}`);
+for (const [name, raw, gz] of rows) {
+  console.log(`${name.padEnd(44)} ${kilo(raw)}  gzip ${kilo(gz)}`);
 }

@@ -26,17 +26,18 @@ function merged(answers: Answer[], range: TimeRange): PanelResult {
 export function GraphResult({ answers, range, stacked }: { answers: Answer[]; range: TimeRange; stacked: boolean }) {
   const theme = useTheme();
   const result = useMemo(() => merged(answers, range), [answers, range]);
+  const many = result.targets.reduce((count, target) => count + target.names.length, 0) > 20;
   const panel = useMemo<PanelModel>(
     () => ({
       type: 'timeseries',
       title: 'Graph',
       options: { legend: { displayMode: 'list', placement: 'bottom', showLegend: true }, tooltip: { mode: 'multi', sort: 'desc' } },
       fieldConfig: {
-        defaults: { custom: { fillOpacity: stacked ? 30 : 4, showPoints: 'auto', stacking: { mode: stacked ? 'normal' : 'none' } } },
+        defaults: { custom: { fillOpacity: stacked ? 30 : many ? 0 : 4, showPoints: 'auto', stacking: { mode: stacked ? 'normal' : 'none' } } },
         overrides: [],
       },
     }),
-    [stacked],
+    [stacked, many],
   );
   return (
     <div className="card explore-graph">
