@@ -4,7 +4,7 @@
 //! it does not answer in time. A GET that meets a connection which just ended is sent once more. Deliberately changes nothing in a
 //! body and passes on only the routes that exist.
 
-use std::{error::Error as _, io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use axum::{
     body::Body,
@@ -13,8 +13,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy;
-use todo_telemetry::{BaseUrl, HttpClient, Problem, Routes, http_client};
+use todo_telemetry::{
+    BaseUrl, HttpClient, MAX_BODY_BYTES, Problem, Routes, check_declared_length, discard, http_client,
+};
 
 use crate::FrontendSettings;
 
@@ -94,6 +97,12 @@ impl Proxy {
             return Problem::not_found("this path cannot be passed on").into_response();
         };
         let (mut parts, body) = request.into_parts();
+        // The service would refuse it too, but in the middle of the body, and its refusal could be lost with the connection.
+        if let Err(problem) = check_declared_length(&parts.headers) {
+            discard(body);
+            return problem.into_response();
+        }
+        let body = Body::new(Limited::new(body, MAX_BODY_BYTES));
         without_connection_headers(&mut parts.headers);
         let host = HeaderValue::from_str(service.authority()).expect("a checked authority is a header");
         parts.headers.insert(header::HOST, host);
@@ -102,6 +111,9 @@ impl Proxy {
                 let (mut parts, body) = response.into_parts();
                 without_connection_headers(&mut parts.headers);
                 Response::from_parts(parts, Body::new(body))
+            }
+            Ok(Err(error)) if has_cause(&error, |cause| cause.is::<LengthLimitError>()) => {
+                Problem::body_too_large().into_response()
             }
             Ok(Err(error)) => unreachable_service(name, &error),
             Err(_) => {
@@ -155,19 +167,17 @@ fn without_connection_headers(headers: &mut HeaderMap) {
 
 /// Whether the peer ended the connection before it answered anything.
 fn connection_ended(error: &legacy::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        if let Some(error) = current.downcast_ref::<hyper::Error>()
-            && (error.is_incomplete_message() || error.is_canceled() || error.is_closed())
-        {
-            return true;
-        }
-        if let Some(error) = current.downcast_ref::<io::Error>() {
-            return matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
-        }
-        cause = current.source();
-    }
-    false
+    has_cause(error, |cause| {
+        let of_http = cause.downcast_ref::<hyper::Error>();
+        let of_system = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        of_http.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+            || matches!(of_system, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+    })
+}
+
+/// Whether any of the causes of `error` is `wanted`.
+fn has_cause(error: &legacy::Error, wanted: impl Fn(&(dyn Error + 'static)) -> bool) -> bool {
+    std::iter::successors(error.source(), |cause| (*cause).source()).any(wanted)
 }
 
 fn unreachable_service(name: &'static str, error: &legacy::Error) -> Response {

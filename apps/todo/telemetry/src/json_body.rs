@@ -12,28 +12,31 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
-use crate::Problem;
-
-/// Largest accepted request body, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+use crate::{MAX_BODY_BYTES, Problem};
 
 /// Longest time a caller may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most bytes of a refused body that are read on.
+const MAX_DISCARDED_BYTES: usize = 32 * 1024 * 1024;
 
 /// Reads a body of type `application/json` or `application/<something>+json`.
 ///
 /// # Errors
 /// The [`Problem`] to answer with.
-pub async fn read_json(headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
+pub async fn read_json(headers: &HeaderMap, mut body: Body) -> Result<Value, Problem> {
     check_content_type(headers)?;
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
-        return Err(too_large());
+    if let Err(problem) = check_declared_length(headers) {
+        discard(body);
+        return Err(problem);
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect());
+    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, MAX_BODY_BYTES).collect());
     let bytes = match read.await {
         Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(body);
+            return Err(Problem::body_too_large());
+        }
         Ok(Err(_)) => {
             let detail = "the connection ended before the announced body did";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete-body", "Incomplete body", detail));
@@ -51,6 +54,29 @@ pub async fn read_json(headers: &HeaderMap, body: Body) -> Result<Value, Problem
         };
         Problem::new(StatusCode::BAD_REQUEST, "malformed-json", "Malformed JSON", detail)
     })
+}
+
+/// Reads on what was refused, within bounds and in the background: a caller who is still sending would otherwise meet a closed
+/// connection, and never see the refusal.
+pub fn discard(body: Body) {
+    let reading = async {
+        let mut rest = Limited::new(body, MAX_DISCARDED_BYTES);
+        while let Some(Ok(_)) = rest.frame().await {}
+    };
+    tokio::spawn(tokio::time::timeout(BODY_TIMEOUT, reading));
+}
+
+/// Refuses a body that announces itself as larger than [`MAX_BODY_BYTES`].
+///
+/// # Errors
+/// The [`Problem`] to answer with.
+pub fn check_declared_length(headers: &HeaderMap) -> Result<(), Problem> {
+    let declared: Option<u64> =
+        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    match declared {
+        Some(length) if length > MAX_BODY_BYTES as u64 => Err(Problem::body_too_large()),
+        _ => Ok(()),
+    }
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -74,15 +100,6 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
         "Unsupported media type",
         format!("the body has {found}; hint: send content-type: application/json"),
     ))
-}
-
-fn too_large() -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body-too-large",
-        "Body too large",
-        format!("the body is larger than {MAX_BODY_BYTES} bytes"),
-    )
 }
 
 #[cfg(test)]

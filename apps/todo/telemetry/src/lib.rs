@@ -48,14 +48,14 @@ pub use error::{Error, Result};
 pub use exposition::{metrics_routes, new_registry};
 pub use health::{Probe, health_routes};
 pub use http_metrics::{HttpMetrics, LATENCY_BUCKETS};
-pub use json_body::{MAX_BODY_BYTES, read_json};
+pub use json_body::{check_declared_length, discard, read_json};
 pub use lifecycle::{Lifecycle, Stop, stop_signal};
 pub use logs::{LogLevel, init_json_logs};
 #[cfg(feature = "database")]
 pub use migrate::{Migration, Migrations};
 #[cfg(feature = "database")]
 pub use prepare::prepare_database;
-pub use problem::{FieldError, Problem};
+pub use problem::{FieldError, MAX_BODY_BYTES, Problem};
 #[cfg(feature = "database")]
 pub use query_metrics::{QueryMetrics, QueryType};
 pub use routes::Routes;

@@ -11,6 +11,9 @@ use axum::{
 };
 use serde::Serialize;
 
+/// Largest accepted request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
 /// Longest part of a refused value that is repeated in an answer, in characters.
 const MAX_VALUE_CHARS: usize = 80;
 
@@ -78,6 +81,12 @@ impl Problem {
             errors,
             ..Self::new(StatusCode::BAD_REQUEST, "invalid-parameters", "Invalid parameters", detail)
         }
+    }
+
+    /// 413: the body is larger than [`MAX_BODY_BYTES`].
+    pub fn body_too_large() -> Self {
+        let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large", detail)
     }
 
     /// 422: the body is JSON, but not one that is accepted.

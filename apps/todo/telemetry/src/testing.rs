@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
 };
 
 use crate::{HttpClient, http_client};
@@ -91,6 +92,7 @@ pub async fn until<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -
 pub struct Running {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    reading: JoinHandle<()>,
     /// Where it serves requests.
     pub address: SocketAddr,
     /// Where it serves metrics.
@@ -102,7 +104,7 @@ pub struct Running {
 impl Running {
     /// Starts `program` with only `variables` (and port 0 for both sockets unless they say otherwise), and waits until it listens.
     pub async fn start(program: &str, variables: &[(&str, &str)]) -> Self {
-        let (child, lines) = spawn(program, variables);
+        let (child, lines, reading) = spawn(program, variables);
         let listening = until("the process listens", async || {
             let lines = lines.lock().expect("no holder panics").clone();
             let listening = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -112,19 +114,15 @@ impl Running {
         let address =
             |name: &str| line[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
         let (address, metrics_address) = (address("address"), address("metrics_address"));
-        Self { child, lines, address, metrics_address, client: http_client(Duration::from_secs(5)) }
+        Self { child, lines, reading, address, metrics_address, client: http_client(Duration::from_secs(5)) }
     }
 
     /// Starts `program`, which is expected to give up: its exit status and its log.
     pub async fn fail(program: &str, variables: &[(&str, &str)]) -> (ExitStatus, Vec<Value>) {
-        let (mut child, lines) = spawn(program, variables);
-        let status =
-            tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it was started");
-        let log = until("the last log line is read", async || {
-            let lines = lines.lock().expect("no holder panics").clone();
-            (!lines.is_empty()).then_some(lines)
-        });
-        (status, parsed(&log.await))
+        let (mut child, lines, mut reading) = spawn(program, variables);
+        let status = ended(&mut child, &mut reading).await;
+        let log = parsed(&lines.lock().expect("no holder panics"));
+        (status, log)
     }
 
     /// A request to the application, built by the caller from method and path.
@@ -191,10 +189,19 @@ impl Running {
         kill_process(id, Signal::TERM).expect("it can be signalled");
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the last line of its log.
     pub async fn ended(&mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it was started")
+        ended(&mut self.child, &mut self.reading).await
     }
+}
+
+async fn ended(child: &mut Child, reading: &mut JoinHandle<()>) -> ExitStatus {
+    let end = async {
+        let status = child.wait().await.expect("it was started");
+        reading.await.expect("reading its log does not panic");
+        status
+    };
+    tokio::time::timeout(PATIENCE, end).await.expect("it ends")
 }
 
 fn parsed(lines: &[String]) -> Vec<Value> {
@@ -202,7 +209,7 @@ fn parsed(lines: &[String]) -> Vec<Value> {
     lines.iter().map(parse).collect()
 }
 
-fn spawn(program: &str, variables: &[(&str, &str)]) -> (Child, Arc<Mutex<Vec<String>>>) {
+fn spawn(program: &str, variables: &[(&str, &str)]) -> (Child, Arc<Mutex<Vec<String>>>, JoinHandle<()>) {
     let mut child = Command::new(program)
         .env_clear()
         .envs([("PORT", "0"), ("METRICS_PORT", "0")])
@@ -215,10 +222,10 @@ fn spawn(program: &str, variables: &[(&str, &str)]) -> (Child, Arc<Mutex<Vec<Str
     let lines = Arc::new(Mutex::new(Vec::new()));
     let collected = Arc::clone(&lines);
     let mut output = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-    tokio::spawn(async move {
+    let reading = tokio::spawn(async move {
         while let Ok(Some(line)) = output.next_line().await {
             collected.lock().expect("no holder panics").push(line);
         }
     });
-    (child, lines)
+    (child, lines, reading)
 }

@@ -26,6 +26,7 @@ async fn bodies(backend: &Running) {
     check("text/plain", "{}".to_owned(), 415, "unsupported-media-type", "text/plain").await;
     check(json, "{\"title\": \n oops}".to_owned(), 400, "malformed-json", "line 2 column 2").await;
     check(json, String::new(), 400, "malformed-json", "empty").await;
+    check(json, "x".repeat(10_000_000), 413, "body-too-large", "65536 bytes").await;
     check(json, format!("\"{}\"", "x".repeat(70_000)), 413, "body-too-large", "65536 bytes").await;
 }
 

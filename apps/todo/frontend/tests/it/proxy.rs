@@ -148,6 +148,35 @@ impl HttpBody for Chunks {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_large_stops_here() {
+    let backend = echo("backend").await;
+    let frontend = start(&backend, &backend, &[]).await;
+    let series = r#"http_requests_total{method="POST",endpoint="/api/tasks",status="413"}"#;
+    let announced = frontend.request("POST", "/api/tasks").body(Body::from("x".repeat(10_000_000)));
+    frontend.send(announced.unwrap()).await.problem(413, "body-too-large", "/api/tasks");
+    frontend.has(series, 1.0).await;
+
+    let (sender, chunks) = mpsc::channel::<Bytes>(1);
+    let chunked = frontend.request("POST", "/api/tasks").body(Body::new(Chunks(chunks))).unwrap();
+    let (answered, answer) = tokio::sync::oneshot::channel::<()>();
+    let sending = tokio::spawn(async move {
+        for _ in 0..5 {
+            sender.send(Bytes::from(vec![b'x'; 16_384])).await.unwrap();
+        }
+        // The body does not end before the answer.
+        answer.await.unwrap();
+    });
+    frontend.send(chunked).await.problem(413, "body-too-large", "/api/tasks");
+    frontend.has(series, 2.0).await;
+    answered.send(()).unwrap();
+    sending.await.unwrap();
+
+    // What just fits is passed on.
+    let fits = frontend.request("POST", "/api/tasks").body(Body::from("x".repeat(65_536))).unwrap();
+    assert_eq!(frontend.send(fits).await.status, 418);
+}
+
+#[tokio::test]
 async fn a_connection_that_ends_under_a_get_is_replaced_but_a_post_is_not_repeated() {
     let (listener, url) = listener().await;
     let seen = Arc::new(AtomicUsize::new(0));
