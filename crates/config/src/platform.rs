@@ -25,25 +25,35 @@ pub struct PlatformAddresses {
 
 /// The jobs, in the order a list of targets shows them.
 pub fn platform_jobs(addresses: &PlatformAddresses) -> Vec<ScrapeConfig> {
+    // the pages are served at any free port: an `instance` of their own keeps the series the same across starts
     let node = addresses.node.as_str();
-    let monitoring = [("namespace", "monitoring"), ("endpoint", "http")];
+    let at = |port: u16| format!("{node}:{port}");
+    let (state_at, kubelet_at, exporter_at) = (at(8080), at(10250), at(9100));
+    let state = [("namespace", "monitoring"), ("endpoint", "http"), ("instance", state_at.as_str())];
     let kubelet = [
+        ("instance", kubelet_at.as_str()),
         ("namespace", "kube-system"),
         ("endpoint", "https-metrics"),
         ("service", "kubelet"),
         ("metrics_path", "/metrics/cadvisor"),
         ("node", node),
     ];
-    let mut state = job("kube-state-metrics", "/metrics/kube-state", addresses.cluster, &monitoring);
+    let mut state = job("kube-state-metrics", "/metrics/kube-state", addresses.cluster, &state);
     state.honor_labels = true;
     let mut cadvisor = job("kubelet", "/metrics/cadvisor", addresses.cluster, &kubelet);
     cadvisor.honor_labels = true;
-    let exporter = [("namespace", "monitoring"), ("endpoint", "http-metrics"), ("service", "node-exporter")];
+    let exporter = [
+        ("instance", exporter_at.as_str()),
+        ("namespace", "monitoring"),
+        ("endpoint", "http-metrics"),
+        ("service", "node-exporter"),
+    ];
+    let own = [("namespace", "monitoring"), ("endpoint", "http")];
     vec![
         state,
         cadvisor,
         job("node-exporter", "/metrics/node", addresses.cluster, &exporter),
-        job("prometheus", "/metrics", addresses.own, &monitoring),
+        job("prometheus", "/metrics", addresses.own, &own),
     ]
 }
 

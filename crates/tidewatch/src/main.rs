@@ -2,18 +2,18 @@
 
 mod cli;
 
-mod up;
-mod serve;
-mod pipeline;
 mod own_metrics;
+mod pipeline;
+mod serve;
+mod up;
 
 mod addresses;
 mod signals;
 mod status;
 mod usage;
 
-mod query;
 mod plot;
+mod query;
 mod terminal;
 
 mod failure;

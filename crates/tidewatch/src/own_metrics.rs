@@ -49,7 +49,11 @@ fn store_counts(stats: &TsdbStats, out: &mut Observations<'_>) {
     let help = "Samples refused because the store holds as many series as it may.";
     counter("tidewatch_tsdb_series_limit_samples_total", help, stats.series_limit);
     counter("prometheus_tsdb_wal_writes_failed_total", "Failed writes to the log.", stats.wal_writes_failed);
-    counter("tidewatch_tsdb_chunk_writes_failed_total", "Failed writes of chunks.", stats.chunk_writes_failed);
+    counter(
+        "tidewatch_tsdb_chunk_writes_failed_total",
+        "Failed writes of chunks.",
+        stats.chunk_writes_failed,
+    );
     counter("prometheus_tsdb_checkpoint_creations_total", "Checkpoints written.", stats.checkpoints);
     let help = "Checkpoints that failed.";
     counter("prometheus_tsdb_checkpoint_creations_failed_total", help, stats.checkpoints_failed);
@@ -72,7 +76,11 @@ fn scrape_counts(stats: &ScrapeStats, out: &mut Observations<'_>) {
         out.counter(&format!("prometheus_target_scrape{name}_total"), help, value as f64);
     };
     counter("s_exceeded_sample_limit", "Scrapes beyond the sample limit.", stats.exceeded_sample_limit);
-    counter("s_exceeded_body_size_limit", "Scrapes beyond the body size limit.", stats.exceeded_body_size_limit);
+    counter(
+        "s_exceeded_body_size_limit",
+        "Scrapes beyond the body size limit.",
+        stats.exceeded_body_size_limit,
+    );
     let help = "Samples rejected for another value at the same time.";
     counter("s_sample_duplicate_timestamp", help, stats.sample_duplicate_timestamp);
     counter("s_sample_out_of_order", "Samples rejected for their order.", stats.sample_out_of_order);
@@ -85,7 +93,11 @@ fn scrape_counts(stats: &ScrapeStats, out: &mut Observations<'_>) {
     own("tidewatch_scrapes_total", "Scrapes made.", stats.scrapes);
     own("tidewatch_scrapes_failed_total", "Scrapes that failed as a whole.", stats.scrapes_failed);
     own("tidewatch_scrape_samples_appended_total", "Samples handed to the store.", stats.samples_appended);
-    own("tidewatch_scrape_append_failures_total", "Pages that the store could not take.", stats.append_failures);
+    own(
+        "tidewatch_scrape_append_failures_total",
+        "Pages that the store could not take.",
+        stats.append_failures,
+    );
     let help = "Samples rejected because the store holds as many series as it may.";
     own("tidewatch_scrape_series_limit_samples_total", help, stats.sample_series_limit);
 }
@@ -109,5 +121,9 @@ fn scrape_pools(pools: &[PoolStats], out: &mut Observations<'_>) {
     let help = "Most targets that the pool may have; 0 is no limit.";
     out.gauges("prometheus_target_scrape_pool_target_limit", help, of(|p| p.target_limit));
     out.counters("prometheus_target_scrape_pool_sync_total", "Times the targets were set.", of(|p| p.syncs));
-    out.counters("prometheus_target_sync_failed_total", "Targets that could not be made.", of(|p| p.sync_failed));
+    out.counters(
+        "prometheus_target_sync_failed_total",
+        "Targets that could not be made.",
+        of(|p| p.sync_failed),
+    );
 }

@@ -14,7 +14,7 @@ use tidewatch_config::{PlatformAddresses, platform_jobs};
 use tidewatch_dashboard::Catalog;
 use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
 use tidewatch_http::{
-    ApiState, ConfigStatus, HeadStats, LifecycleRequest, ListenerSpec, QueryLimits, Readiness, Serves, Server,
+    ApiState, ConfigStatus, HeadStats, LifecycleRequest, ListenerSpec, QueryLimits, Readiness, Server, Serves,
 };
 use tidewatch_manifest::ScrapeConfig;
 use tidewatch_model::{Append, Clock, SystemClock, format_duration};
@@ -218,7 +218,9 @@ async fn upkeep(store: Arc<Tsdb>, clock: Arc<dyn Clock>) {
         let (store, now) = (Arc::clone(&store), clock.now());
         match tokio::task::spawn_blocking(move || store.maintain(now)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!("upkeep of the store failed, it is tried again in a minute: {error}"),
+            Ok(Err(error)) => {
+                tracing::error!("upkeep of the store failed, it is tried again in a minute: {error}")
+            }
             Err(_) => return,
         }
     }

@@ -30,7 +30,8 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let mut signals = Signals::new()?;
-    let input = UpInput { files: args.files.clone(), settings: args.config.clone(), expose: args.expose.clone() };
+    let input =
+        UpInput { files: args.files.clone(), settings: args.config.clone(), expose: args.expose.clone() };
     let spec = up_spec(&input).map_err(|e| Failure::from_error(&e))?;
     let complaints: Vec<String> = spec.errors.iter().chain(&spec.warnings).cloned().collect();
     for complaint in &complaints {
@@ -74,7 +75,8 @@ async fn stop(
 fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::from_error(&e))?;
     let defaults = MonitorDefaults { interval: SCRAPE_INTERVAL, ..MonitorDefaults::default() };
-    let monitors = monitor_jobs(&spec.manifests.service_monitors, defaults).map_err(|e| Failure::from_error(&e))?;
+    let monitors =
+        monitor_jobs(&spec.manifests.service_monitors, defaults).map_err(|e| Failure::from_error(&e))?;
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
         manifests: Arc::new(spec.manifests),
@@ -158,13 +160,22 @@ struct Watch {
 }
 
 impl Watch {
-    fn show(&mut self, pipeline: &Pipeline, line: &mut StatusLine, monitors: &[tidewatch_manifest::ServiceMonitor]) {
+    fn show(
+        &mut self,
+        pipeline: &Pipeline,
+        line: &mut StatusLine,
+        monitors: &[tidewatch_manifest::ServiceMonitor],
+    ) {
         let snapshot = self.snapshot(pipeline);
         line.show(&snapshot);
         if !self.told && snapshot.is_settled() {
             self.told = true;
-            line.message(&format!("every pod ready and every target up after {:.1} s", self.started.elapsed().as_secs_f64()));
-            let endpoints = pipeline.runtime.as_ref().map(|r| r.endpoints().borrow().clone()).unwrap_or_default();
+            line.message(&format!(
+                "every pod ready and every target up after {:.1} s",
+                self.started.elapsed().as_secs_f64()
+            ));
+            let endpoints =
+                pipeline.runtime.as_ref().map(|r| r.endpoints().borrow().clone()).unwrap_or_default();
             for diagnosis in diagnose(monitors, &endpoints) {
                 line.message(&diagnosis.to_string());
             }

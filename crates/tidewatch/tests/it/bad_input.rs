@@ -53,12 +53,19 @@ fn state_of(product: &Product, deployment: &str) -> Value {
 fn a_broken_manifest_is_named_with_line_and_remedy_and_the_rest_runs() {
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("broken.yaml");
-    std::fs::write(&broken, "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n  replicas: many\n").unwrap();
+    std::fs::write(
+        &broken,
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec:\n  replicas: many\n",
+    )
+    .unwrap();
     let path = broken.display().to_string();
     let data = folder.path().join("data").display().to_string();
     let (code, _, said) = run(&["up", "--data-dir", &data, "-f", &path]);
     assert_eq!(code, Some(1), "nothing is left to run: {said}");
-    assert!(said.contains(&format!("{path}:5")) && said.contains("replicas") && said.contains("many"), "{said}");
+    assert!(
+        said.contains(&format!("{path}:5")) && said.contains("replicas") && said.contains("many"),
+        "{said}"
+    );
 
     let mut arguments = shop(folder.path(), &deployment("good", "sleeper"));
     arguments.extend(["-f".to_owned(), path]);
@@ -95,7 +102,10 @@ fn a_wrong_prometheus_configuration_is_refused_with_its_line() {
     check("global:\n  scrape_intervall: 5s\n", &[":2", "scrape_intervall"]);
     check("global:\n  scrape_interval: 5\n", &[":2", "hint:"]);
     check("scrape_configs:\n  - job_name: a\n  - job_name: a\n", &["a", "job_name"]);
-    check("scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - {action: keep, regex: '('}\n", &["("]);
+    check(
+        "scrape_configs:\n  - job_name: a\n    relabel_configs:\n      - {action: keep, regex: '('}\n",
+        &["("],
+    );
 }
 
 #[test]
@@ -117,8 +127,15 @@ fn an_address_that_others_reach_is_refused() {
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, "global: {}\n").unwrap();
     let (file, data) = (file.display().to_string(), folder.path().display().to_string());
-    let (code, _, said) =
-        run(&["serve", "--config.file", &file, "--storage.tsdb.path", &data, "--web.listen-address", "0.0.0.0:0"]);
+    let (code, _, said) = run(&[
+        "serve",
+        "--config.file",
+        &file,
+        "--storage.tsdb.path",
+        &data,
+        "--web.listen-address",
+        "0.0.0.0:0",
+    ]);
     assert_eq!(code, Some(1));
     assert!(said.contains("0.0.0.0") && said.contains("127.0.0.1"), "{said}");
 }
@@ -168,7 +185,8 @@ fn a_target_that_answers_rubbish_is_down_with_the_reason_and_the_others_are_scra
         let targets = product.api("/api/v1/targets")["data"]["activeTargets"].as_array()?.clone();
         targets.iter().all(|t| t["health"] != "unknown").then_some(targets)
     });
-    let of = |page: &Page| targets.iter().find(|t| t["labels"]["instance"] == page.address()).unwrap().clone();
+    let of =
+        |page: &Page| targets.iter().find(|t| t["labels"]["instance"] == page.address()).unwrap().clone();
     assert_eq!(of(&good)["health"], "up");
     assert_eq!(of(&bad)["health"], "down");
     let error = of(&bad)["lastError"].as_str().unwrap().to_owned();
@@ -220,9 +238,11 @@ fn a_full_disk_is_said_survived_and_left_behind_when_there_is_space_again() {
     let product = Product::serve(&disk, &config);
     eventually("up", || (product.values("up") == [1.0]).then_some(()));
     // `cp` of zeros until the disk is full
-    let _ = Command::new("dd").args(["if=/dev/zero", "bs=4096"]).arg(format!("of={}", filler.display())).output();
+    let _ =
+        Command::new("dd").args(["if=/dev/zero", "bs=4096"]).arg(format!("of={}", filler.display())).output();
     let error = eventually("the target's error", || {
-        let error = product.api("/api/v1/targets")["data"]["activeTargets"][0]["lastError"].as_str()?.to_owned();
+        let error =
+            product.api("/api/v1/targets")["data"]["activeTargets"][0]["lastError"].as_str()?.to_owned();
         (!error.is_empty()).then_some(error)
     });
     assert!(error.contains("No space left") || error.contains("os error 28"), "{error}");

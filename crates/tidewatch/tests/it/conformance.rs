@@ -4,7 +4,7 @@
 //! so that both stores hold exactly the same samples whenever each of them scraped.
 
 use crate::page::Page;
-use crate::product::{PATIENCE, Product, eventually, escape, get};
+use crate::product::{PATIENCE, Product, escape, eventually, get};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -50,7 +50,12 @@ impl Drop for Prometheus {
 }
 
 fn peer_is_there() -> bool {
-    let there = Command::new("prometheus").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let there = Command::new("prometheus")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
     if !there {
         eprintln!("skipped: no prometheus on the PATH (make conformance tells how to get one)");
     }
@@ -237,7 +242,8 @@ fn the_same_target_gives_the_same_answers_and_prometheus_reads_our_data() {
     let reader = Prometheus::start(&empty, our_folder.path());
     let read = ask(&reader.url, &ours);
     let sorted = |answer: &Value| {
-        let mut series: Vec<String> = answer["data"]["result"].as_array().unwrap().iter().map(Value::to_string).collect();
+        let mut series: Vec<String> =
+            answer["data"]["result"].as_array().unwrap().iter().map(Value::to_string).collect();
         series.sort();
         series
     };

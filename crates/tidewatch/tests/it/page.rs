@@ -17,7 +17,8 @@ impl Page {
     /// A page computed anew for each request: content type and body.
     pub(crate) fn dynamic(body: impl FnMut() -> (String, Vec<u8>) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let page = Self { address: listener.local_addr().unwrap(), body: Arc::new(Mutex::new(Box::new(body))) };
+        let page =
+            Self { address: listener.local_addr().unwrap(), body: Arc::new(Mutex::new(Box::new(body))) };
         let shared = page.body.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -52,7 +53,8 @@ fn answer(mut stream: std::net::TcpStream, body: &Mutex<Body>) {
         if seen.windows(4).any(|w| w == b"\r\n\r\n") {
             seen.clear();
             let (kind, body) = (body.lock().unwrap())();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
             if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
                 return;
             }

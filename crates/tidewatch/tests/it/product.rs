@@ -46,7 +46,15 @@ impl Product {
         std::fs::write(&file, config).unwrap();
         let (file, path) = (file.display().to_string(), data_dir.display().to_string());
         Self::start(
-            &["serve", "--config.file", &file, "--storage.tsdb.path", &path, "--web.listen-address", "127.0.0.1:0"],
+            &[
+                "serve",
+                "--config.file",
+                &file,
+                "--storage.tsdb.path",
+                &path,
+                "--web.listen-address",
+                "127.0.0.1:0",
+            ],
             data_dir,
         )
     }

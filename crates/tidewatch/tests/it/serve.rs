@@ -43,7 +43,9 @@ fn a_target_is_scraped_stored_and_answered() {
     let targets = product.api("/api/v1/targets");
     assert_eq!(targets["data"]["activeTargets"][0]["health"], "up", "{targets}");
     let names = product.api("/api/v1/label/__name__/values");
-    for name in ["ticks_total", "up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"] {
+    for name in
+        ["ticks_total", "up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"]
+    {
         assert!(names["data"].as_array().unwrap().contains(&name.into()), "{name}: {names}");
     }
     let base = product.address("/prometheus");
@@ -58,7 +60,8 @@ fn a_kill_loses_no_sample() {
     let page = counting_page();
     let before = {
         let mut product = Product::serve(folder.path(), &config(&page, "100ms"));
-        let stored = eventually("20 samples", || Some(samples(&product, "ticks_total")).filter(|s| s.len() >= 20));
+        let stored =
+            eventually("20 samples", || Some(samples(&product, "ticks_total")).filter(|s| s.len() >= 20));
         product.signal("KILL");
         assert_eq!(product.wait().0, None);
         stored
@@ -92,10 +95,20 @@ fn one_data_directory_has_one_user() {
     let first = Product::serve(folder.path(), &config(&Page::text("a 1\n"), "1s"));
     let file = folder.path().join("prometheus.yml").display().to_string();
     let path = folder.path().display().to_string();
-    let (code, _, said) =
-        run(&["serve", "--config.file", &file, "--storage.tsdb.path", &path, "--web.listen-address", "127.0.0.1:0"]);
+    let (code, _, said) = run(&[
+        "serve",
+        "--config.file",
+        &file,
+        "--storage.tsdb.path",
+        &path,
+        "--web.listen-address",
+        "127.0.0.1:0",
+    ]);
     assert_eq!(code, Some(1));
-    assert!(said.contains(&path) && said.contains(&first.pid().to_string()) && said.contains("hint:"), "{said}");
+    assert!(
+        said.contains(&path) && said.contains(&first.pid().to_string()) && said.contains("hint:"),
+        "{said}"
+    );
 }
 
 #[test]

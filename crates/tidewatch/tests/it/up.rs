@@ -11,7 +11,10 @@ use std::process::Command;
 fn todo(folder: &Path) -> Product {
     let programs = Path::new(env!("CARGO_BIN_EXE_tidewatch")).parent().unwrap();
     for name in ["todo-backend", "todo-frontend", "todo-event-service"] {
-        assert!(programs.join(name).exists(), "{name} is not built; hint: run cargo test --workspace, or make build");
+        assert!(
+            programs.join(name).exists(),
+            "{name} is not built; hint: run cargo test --workspace, or make build"
+        );
     }
     Product::up(folder, &["--expose", "todo-backend=0", "--expose", "todo-frontend=0"])
 }
@@ -72,7 +75,9 @@ fn the_todo_application_runs_and_is_watched() {
     let frontend = product.address("/services/todo-frontend");
     let task = post(&format!("{frontend}/api/tasks"), &json!({"title": "buy milk"}));
     assert!(task.get("id").is_some(), "{task}");
-    eventually("the activity of the task", || get(&format!("{frontend}/api/activity")).1.contains("created").then_some(()));
+    eventually("the activity of the task", || {
+        get(&format!("{frontend}/api/activity")).1.contains("created").then_some(())
+    });
     assert!(get(&format!("{frontend}/")).1.contains("<html"));
 
     // the page and its dashboards
@@ -80,7 +85,8 @@ fn the_todo_application_runs_and_is_watched() {
     assert_eq!(get(&format!("{ui}/")).0, 200);
     let found: Value = serde_json::from_str(&get(&format!("{ui}/api/search?type=dash-db")).1).unwrap();
     assert!(found.as_array().unwrap().len() >= 2, "{found}");
-    let pods: Value = serde_json::from_str(&get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods")).1).unwrap();
+    let pods: Value =
+        serde_json::from_str(&get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods")).1).unwrap();
     let pod = pods["items"][0]["metadata"]["name"].as_str().unwrap_or_else(|| panic!("{pods}")).to_owned();
     let (status, log) = get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods/{pod}/log?tailLines=5"));
     assert_eq!(status, 200, "{log}");
@@ -124,22 +130,27 @@ fn a_killed_pod_is_restarted_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let product = todo(folder.path());
     all_targets_up(&product);
-    let victim = processes_of(folder.path()).into_iter().find(|p| p.trim_end().ends_with("/todo-backend")).unwrap();
+    let victim =
+        processes_of(folder.path()).into_iter().find(|p| p.trim_end().ends_with("/todo-backend")).unwrap();
     let pid = victim.split(' ').next().unwrap().to_owned();
     assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     let ui = product.address("/ui");
     eventually("a restart", || {
-        let pods: Value = serde_json::from_str(&get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods")).1).ok()?;
-        let restarts = pods["items"].as_array()?.iter().filter_map(|p| {
-            p.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64)
-        });
+        let pods: Value =
+            serde_json::from_str(&get(&format!("{ui}/api/v1/namespaces/todo-app-prod/pods")).1).ok()?;
+        let restarts = pods["items"]
+            .as_array()?
+            .iter()
+            .filter_map(|p| p.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64));
         (restarts.sum::<u64>() == 1).then_some(())
     });
 }
 
 #[test]
 fn the_shipped_manifests_are_the_ones_read() {
-    for file in ["tidewatch.yaml", "kubernetes/todo-app-prod.yaml", "kubernetes/monitoring/prometheus-rules.yaml"] {
+    for file in
+        ["tidewatch.yaml", "kubernetes/todo-app-prod.yaml", "kubernetes/monitoring/prometheus-rules.yaml"]
+    {
         assert!(repository().join(file).exists(), "{file}");
     }
 }
