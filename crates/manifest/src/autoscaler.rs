@@ -129,7 +129,10 @@ impl Autoscaler {
             if autoscaler.max_replicas < autoscaler.min_replicas {
                 spec.wrong(
                     "maxReplicas",
-                    format!("{} is less than minReplicas {}", autoscaler.max_replicas, autoscaler.min_replicas),
+                    format!(
+                        "{} is less than minReplicas {}",
+                        autoscaler.max_replicas, autoscaler.min_replicas
+                    ),
                     "",
                 );
             }
@@ -180,7 +183,8 @@ impl AutoscalerMetric {
                     "External" => MetricSource::External { name, selector },
                     _ => {
                         let object = section.required_section("describedObject")?;
-                        let (object_kind, object_name) = (object.required_text("kind"), object.required_text("name"));
+                        let (object_kind, object_name) =
+                            (object.required_text("kind"), object.required_text("name"));
                         MetricSource::Object { name, selector, object_kind, object_name }
                     }
                 }
@@ -200,7 +204,9 @@ impl MetricTarget {
                 Self::Utilization(fields.number("averageUtilization", 1, i32::MAX.into())?)
             }
             "Value" if fields.has("value") => Self::Value(fields.quantity("value")?),
-            "AverageValue" if fields.has("averageValue") => Self::AverageValue(fields.quantity("averageValue")?),
+            "AverageValue" if fields.has("averageValue") => {
+                Self::AverageValue(fields.quantity("averageValue")?)
+            }
             "Utilization" | "Value" | "AverageValue" => {
                 let mut field = kind.clone();
                 field[..1].make_ascii_lowercase();

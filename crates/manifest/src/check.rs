@@ -38,9 +38,16 @@ pub fn check(manifests: &Manifests) -> Vec<Diagnostic> {
     }
     check_autoscalers(manifests, &mut found);
     for other in &manifests.others {
-        if ["StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"].contains(&other.kind.as_str()) {
+        if ["StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"].contains(&other.kind.as_str())
+        {
             let message = format!("{} is not run locally: tidewatch runs Deployments", other.kind);
-            found.warning(&other.meta, &other.kind, "", message, "its pods are missing here; in a cluster they run");
+            found.warning(
+                &other.meta,
+                &other.kind,
+                "",
+                message,
+                "its pods are missing here; in a cluster they run",
+            );
         }
     }
     found.0.sort_by_key(|diagnostic| diagnostic.severity);
@@ -50,7 +57,15 @@ pub fn check(manifests: &Manifests) -> Vec<Diagnostic> {
 struct Findings(Vec<Diagnostic>);
 
 impl Findings {
-    fn push(&mut self, severity: Severity, meta: &ObjectMeta, kind: &str, field: &str, message: String, hint: &str) {
+    fn push(
+        &mut self,
+        severity: Severity,
+        meta: &ObjectMeta,
+        kind: &str,
+        field: &str,
+        message: String,
+        hint: &str,
+    ) {
         let mut error = ManifestError::new(&meta.source.file, message)
             .at(meta.source.line, 1)
             .object(format!("{kind}/{}", meta.name));
@@ -102,18 +117,41 @@ fn check_service(manifests: &Manifests, service: &Service, found: &mut Findings)
         .filter(|deployment| service.selects(&deployment.template.labels))
         .collect();
     if pods.is_empty() {
-        let message = format!("selects no pods: no Deployment's pods in {:?} have {:?}", service.meta.namespace, service.selector);
-        found.warning(&service.meta, "Service", "spec.selector", message, "compare it with spec.template.metadata.labels");
+        let message = format!(
+            "selects no pods: no Deployment's pods in {:?} have {:?}",
+            service.meta.namespace, service.selector
+        );
+        found.warning(
+            &service.meta,
+            "Service",
+            "spec.selector",
+            message,
+            "compare it with spec.template.metadata.labels",
+        );
     }
     for (index, port) in service.ports.iter().enumerate() {
+        if port.protocol != "TCP" {
+            let message = format!("{} is not carried to pods locally", port.protocol);
+            found.warning(&service.meta, "Service", &format!("spec.ports[{index}].protocol"), message, "");
+        }
         let PortRef::Name(name) = &port.target else { continue };
         for deployment in &pods {
             let declared = || deployment.template.containers.iter().flat_map(|container| &container.ports);
             if port.target.resolve(declared()).is_none() {
-                let names: Vec<&str> = declared().map(|port| port.name.as_str()).filter(|name| !name.is_empty()).collect();
-                let message = format!("no container of Deployment/{} declares a port named {name:?}", deployment.meta.name);
+                let names: Vec<&str> =
+                    declared().map(|port| port.name.as_str()).filter(|name| !name.is_empty()).collect();
+                let message = format!(
+                    "no container of Deployment/{} declares a port named {name:?}",
+                    deployment.meta.name
+                );
                 let hint = format!("declared are: {}", names.join(", "));
-                found.error(&service.meta, "Service", &format!("spec.ports[{index}].targetPort"), message, &hint);
+                found.error(
+                    &service.meta,
+                    "Service",
+                    &format!("spec.ports[{index}].targetPort"),
+                    message,
+                    &hint,
+                );
             }
         }
     }
@@ -131,7 +169,13 @@ fn check_deployment(manifests: &Manifests, deployment: &Deployment, found: &mut 
                 if !template.volumes.iter().any(|volume| volume.name == mount.name) {
                     let message = format!("no volume is named {:?}", mount.name);
                     let field = format!("{path}.volumeMounts[{mount_index}].name");
-                    found.error(&deployment.meta, "Deployment", &field, message, "add it under spec.template.spec.volumes");
+                    found.error(
+                        &deployment.meta,
+                        "Deployment",
+                        &field,
+                        message,
+                        "add it under spec.template.spec.volumes",
+                    );
                 }
             }
         }
@@ -140,7 +184,13 @@ fn check_deployment(manifests: &Manifests, deployment: &Deployment, found: &mut 
         if let VolumeSource::Other(kind) = &volume.source {
             let message = format!("volume {:?} is a {kind}, which is not provided locally", volume.name);
             let field = format!("spec.template.spec.volumes[{index}]");
-            found.warning(&deployment.meta, "Deployment", &field, message, "the folder is missing for local pods");
+            found.warning(
+                &deployment.meta,
+                "Deployment",
+                &field,
+                message,
+                "the folder is missing for local pods",
+            );
         }
     }
 }
@@ -162,7 +212,13 @@ fn check_probes(deployment: &Deployment, container: &Container, path: &str, foun
             let message = format!("container {:?} declares no port named \"{port}\"", container.name);
             let names: Vec<&str> = container.ports.iter().map(|port| port.name.as_str()).collect();
             let hint = format!("use a number or one of the declared names: {}", names.join(", "));
-            found.error(&deployment.meta, "Deployment", &format!("{path}.{name}.{kind}.port"), message, &hint);
+            found.error(
+                &deployment.meta,
+                "Deployment",
+                &format!("{path}.{name}.{kind}.port"),
+                message,
+                &hint,
+            );
         }
     }
 }
@@ -177,20 +233,30 @@ fn check_environment(
     let namespace = &deployment.meta.namespace;
     for (index, variable) in container.env.iter().enumerate() {
         let (kind, reference, known) = match &variable.source {
-            EnvSource::ConfigMapKey(key) => {
-                ("ConfigMap", key, manifests.config_map(namespace, &key.name).map(|map| map.data.contains_key(&key.key)))
-            }
-            EnvSource::SecretKey(key) => {
-                ("Secret", key, manifests.secret(namespace, &key.name).map(|secret| secret.data.contains_key(&key.key)))
-            }
+            EnvSource::ConfigMapKey(key) => (
+                "ConfigMap",
+                key,
+                manifests.config_map(namespace, &key.name).map(|map| map.data.contains_key(&key.key)),
+            ),
+            EnvSource::SecretKey(key) => (
+                "Secret",
+                key,
+                manifests.secret(namespace, &key.name).map(|secret| secret.data.contains_key(&key.key)),
+            ),
             _ => continue,
         };
         if reference.optional || known == Some(true) {
             continue;
         }
         let what = if known.is_none() { "is not among the manifests" } else { "has no such key" };
-        let message = format!("variable {} needs key {:?} of {kind}/{}, which {what}", variable.name, reference.key, reference.name);
-        let hint = format!("add the {kind} to the manifests, or set {} under images: …: env: in tidewatch.yaml", variable.name);
+        let message = format!(
+            "variable {} needs key {:?} of {kind}/{}, which {what}",
+            variable.name, reference.key, reference.name
+        );
+        let hint = format!(
+            "add the {kind} to the manifests, or set {} under images: …: env: in tidewatch.yaml",
+            variable.name
+        );
         found.warning(&deployment.meta, "Deployment", &format!("{path}.env[{index}]"), message, &hint);
     }
 }
@@ -204,20 +270,35 @@ fn check_autoscalers(manifests: &Manifests, found: &mut Findings) {
             continue;
         }
         let Some(deployment) = manifests.deployment(&meta.namespace, &autoscaler.target_name) else {
-            let message = format!("there is no Deployment {:?} in namespace {:?}", autoscaler.target_name, meta.namespace);
-            found.error(meta, kind, "spec.scaleTargetRef.name", message, "name a Deployment of the same namespace");
+            let message = format!(
+                "there is no Deployment {:?} in namespace {:?}",
+                autoscaler.target_name, meta.namespace
+            );
+            found.error(
+                meta,
+                kind,
+                "spec.scaleTargetRef.name",
+                message,
+                "name a Deployment of the same namespace",
+            );
             continue;
         };
         if deployment.replicas.is_some() {
-            let message = format!("sets replicas although HorizontalPodAutoscaler/{} decides them", meta.name);
+            let message =
+                format!("sets replicas although HorizontalPodAutoscaler/{} decides them", meta.name);
             let hint = "remove spec.replicas: every apply would undo the autoscaler's decision";
             found.warning(&deployment.meta, "Deployment", "spec.replicas", message, hint);
         }
         let earlier = &manifests.autoscalers[..index];
         if let Some(other) = earlier.iter().find(|other| {
-            other.meta.namespace == meta.namespace && other.target_name == autoscaler.target_name && other.target_kind == "Deployment"
+            other.meta.namespace == meta.namespace
+                && other.target_name == autoscaler.target_name
+                && other.target_kind == "Deployment"
         }) {
-            let message = format!("scales Deployment/{} like HorizontalPodAutoscaler/{}", autoscaler.target_name, other.meta.name);
+            let message = format!(
+                "scales Deployment/{} like HorizontalPodAutoscaler/{}",
+                autoscaler.target_name, other.meta.name
+            );
             found.error(meta, kind, "spec.scaleTargetRef", message, "keep one of the two");
         }
     }

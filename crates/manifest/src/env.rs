@@ -93,7 +93,11 @@ impl EnvSource {
         if let Some(field) = from.section("resourceFieldRef") {
             let resource = field.required_text("resource");
             if !resource.starts_with("limits.") && !resource.starts_with("requests.") {
-                field.wrong("resource", format!("unsupported resource {resource:?}"), "use e.g. limits.memory");
+                field.wrong(
+                    "resource",
+                    format!("unsupported resource {resource:?}"),
+                    "use e.g. limits.memory",
+                );
             }
             let divisor = field.quantity("divisor").filter(|divisor| divisor.milli() > 0);
             return Self::Resource {

@@ -85,7 +85,9 @@ impl<'a> Fields<'a> {
         let mut report = self.report.borrow_mut();
         let got = if report.private { "another type".to_owned() } else { node.describe() };
         let mut error = report.at(node, path, format!("must be {wanted}, is {got}"));
-        if wanted == "text" && matches!(node.value, NodeValue::Bool(_) | NodeValue::Integer(_) | NodeValue::Float(_)) {
+        if wanted == "text"
+            && matches!(node.value, NodeValue::Bool(_) | NodeValue::Integer(_) | NodeValue::Float(_))
+        {
             error = error.hint("put the value in quotes");
         }
         report.errors.push(error);
@@ -124,7 +126,11 @@ impl<'a> Fields<'a> {
 
     /// Whether a list that must not be empty is; says so if it is.
     pub(crate) fn required_list_is_empty(&self, key: &'static str) -> bool {
-        let filled = self.has(key) && !self.node.get(key).is_some_and(|node| matches!(&node.value, NodeValue::List(items) if items.is_empty()));
+        let filled = self.has(key)
+            && !self
+                .node
+                .get(key)
+                .is_some_and(|node| matches!(&node.value, NodeValue::List(items) if items.is_empty()));
         if !filled {
             self.missing(key);
             self.known(&[key]);
@@ -236,7 +242,11 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn entries<T>(&self, key: &'static str, read: impl Fn(&'a Node, &str) -> Option<T>) -> BTreeMap<String, T> {
+    fn entries<T>(
+        &self,
+        key: &'static str,
+        read: impl Fn(&'a Node, &str) -> Option<T>,
+    ) -> BTreeMap<String, T> {
         let Some(node) = self.find(key) else { return BTreeMap::new() };
         let NodeValue::Map(entries) = &node.value else {
             self.wrong_type(node, &self.path_of(key), "a map");
@@ -254,7 +264,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A map of whole numbers within a range.
-    pub(crate) fn numbers<T: TryFrom<i64>>(&self, key: &'static str, least: i64, most: i64) -> BTreeMap<String, T> {
+    pub(crate) fn numbers<T: TryFrom<i64>>(
+        &self,
+        key: &'static str,
+        least: i64,
+        most: i64,
+    ) -> BTreeMap<String, T> {
         self.entries(key, |node, path| match node.value {
             NodeValue::Integer(value) if (least..=most).contains(&value) => T::try_from(value).ok(),
             NodeValue::Integer(value) => {

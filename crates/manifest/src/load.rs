@@ -5,7 +5,10 @@
 
 use crate::fields::{Fields, Report};
 use crate::node::{self, Node, NodeValue};
-use crate::{Autoscaler, ConfigMap, Deployment, ManifestError, ObjectMeta, Other, PrometheusRule, Secret, Service, ServiceMonitor, Source};
+use crate::{
+    Autoscaler, ConfigMap, Deployment, ManifestError, ObjectMeta, Other, PrometheusRule, Secret, Service,
+    ServiceMonitor, Source,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -53,7 +56,7 @@ pub fn load_usable(paths: &[PathBuf]) -> (Manifests, Vec<ManifestError>) {
     let (mut manifests, mut errors) = (Manifests::default(), Vec::new());
     for path in paths {
         let files = files_of(path).unwrap_or_else(|error| {
-            errors.push(error);
+            errors.push(*error);
             Vec::new()
         });
         for file in files {
@@ -78,16 +81,17 @@ pub fn load_text(name: &str, text: &str) -> Result<Manifests, Vec<ManifestError>
     if errors.is_empty() { Ok(manifests) } else { Err(errors) }
 }
 
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, ManifestError> {
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Box<ManifestError>> {
     let shown = path.display().to_string();
     if shown == "-" || !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
     if path.join("Chart.yaml").is_file() {
-        return Err(ManifestError::new(&shown, "is a Helm chart, not a folder of manifests")
-            .hint(format!("render it first (helm template {shown} > rendered.yaml) and give the rendered file")));
+        return Err(Box::new(ManifestError::new(&shown, "is a Helm chart, not a folder of manifests").hint(
+            format!("render it first (helm template {shown} > rendered.yaml) and give the rendered file"),
+        )));
     }
-    let entries = std::fs::read_dir(path).map_err(|error| unreadable(&shown, &error))?;
+    let entries = std::fs::read_dir(path).map_err(|error| Box::new(unreadable(&shown, &error)))?;
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|file| {
@@ -97,8 +101,10 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, ManifestError> {
         .collect();
     files.sort();
     if files.is_empty() {
-        return Err(ManifestError::new(&shown, "has no *.yaml, *.yml or *.json file")
-            .hint("name the files, or a folder that holds them (subfolders are not searched)"));
+        return Err(Box::new(
+            ManifestError::new(&shown, "has no *.yaml, *.yml or *.json file")
+                .hint("name the files, or a folder that holds them (subfolders are not searched)"),
+        ));
     }
     Ok(files)
 }
@@ -115,7 +121,9 @@ fn is_template(text: &str) -> bool {
 
 fn unreadable(file: &str, error: &std::io::Error) -> ManifestError {
     let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => "check the path; it is relative to the folder of tidewatch.yaml or to yours",
+        std::io::ErrorKind::NotFound => {
+            "check the path; it is relative to the folder of tidewatch.yaml or to yours"
+        }
         std::io::ErrorKind::PermissionDenied => "check the file's permissions",
         std::io::ErrorKind::InvalidData => "manifests are UTF-8 text",
         _ => "check the file",
@@ -124,8 +132,11 @@ fn unreadable(file: &str, error: &std::io::Error) -> ManifestError {
 }
 
 fn read_limited(path: &Path) -> std::io::Result<String> {
-    let source: Box<dyn Read> =
-        if path.as_os_str() == "-" { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(path)?) };
+    let source: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path)?)
+    };
     let mut text = String::new();
     source.take(MOST_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MOST_BYTES {
@@ -145,10 +156,9 @@ impl Manifests {
 
     fn read_text(&mut self, file: &str, text: &str, errors: &mut Vec<ManifestError>) {
         if is_template(text) {
-            errors.push(
-                ManifestError::new(file, "is a Helm template, not a manifest")
-                    .hint("render the chart first (helm template CHART > rendered.yaml) and give the rendered file"),
-            );
+            errors.push(ManifestError::new(file, "is a Helm template, not a manifest").hint(
+                "render the chart first (helm template CHART > rendered.yaml) and give the rendered file",
+            ));
             return;
         }
         let report = RefCell::new(Report { file: file.to_owned(), ..Report::default() });
@@ -189,12 +199,21 @@ impl Manifests {
         self.read_object(&object, node, api_version, kind, source);
     }
 
-    fn read_object(&mut self, object: &Fields<'_>, node: &Node, api_version: String, kind: String, source: Source) {
+    fn read_object(
+        &mut self,
+        object: &Fields<'_>,
+        node: &Node,
+        api_version: String,
+        kind: String,
+        source: Source,
+    ) {
         object.known(&["status"]);
         match (api_version.as_str(), kind.as_str()) {
             ("apps/v1", "Deployment") => self.deployments.push(Deployment::read(object, source)),
             ("v1", "Service") => self.services.push(Service::read(object, source)),
-            ("autoscaling/v2", "HorizontalPodAutoscaler") => self.autoscalers.push(Autoscaler::read(object, source)),
+            ("autoscaling/v2", "HorizontalPodAutoscaler") => {
+                self.autoscalers.push(Autoscaler::read(object, source));
+            }
             ("v1", "ConfigMap") => self.config_maps.push(ConfigMap::read(object, source)),
             ("v1", "Secret") => self.secrets.push(Secret::read(object, source)),
             ("monitoring.coreos.com/v1", "PrometheusRule") => {

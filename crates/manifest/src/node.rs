@@ -195,7 +195,11 @@ pub(crate) fn kubernetes_documents(file: &str, text: &str) -> Vec<(usize, Result
     parse_documents(file, text, false)
 }
 
-fn parse_documents(file: &str, text: &str, strict_booleans: bool) -> Vec<(usize, Result<Node, ManifestError>)> {
+fn parse_documents(
+    file: &str,
+    text: &str,
+    strict_booleans: bool,
+) -> Vec<(usize, Result<Node, ManifestError>)> {
     let mut found = Vec::new();
     for (first_line, part) in split(text.strip_prefix('\u{feff}').unwrap_or(text)) {
         let blank = part.lines().all(|line| {
@@ -203,13 +207,19 @@ fn parse_documents(file: &str, text: &str, strict_booleans: bool) -> Vec<(usize,
             line.is_empty() || line.starts_with('#') || line == "---" || line == "..."
         });
         if !blank {
-            found.push((found.len(), document(file, part, first_line, strict_booleans)));
+            let parsed = document(file, part, first_line, strict_booleans);
+            found.push((found.len(), parsed.map_err(|error| *error)));
         }
     }
     found
 }
 
-fn document(file: &str, text: &str, first_line: u64, strict_booleans: bool) -> Result<Node, ManifestError> {
+fn document(
+    file: &str,
+    text: &str,
+    first_line: u64,
+    strict_booleans: bool,
+) -> Result<Node, Box<ManifestError>> {
     let options = serde_saphyr::options! { legacy_octal_numbers: true, strict_booleans: strict_booleans };
     match serde_saphyr::from_str_with_options::<Node>(text, options) {
         Ok(mut node) => {
@@ -222,10 +232,10 @@ fn document(file: &str, text: &str, first_line: u64, strict_booleans: bool) -> R
                 .map(|value| from_json(&value, first_line + 1))
                 .map_err(|error| {
                     let line = first_line + error.line() as u64;
-                    ManifestError::new(file, error.to_string()).at(line, error.column() as u64)
+                    Box::new(ManifestError::new(file, error.to_string()).at(line, error.column() as u64))
                 })
         }
-        Err(error) => Err(syntax_error(file, first_line, &error)),
+        Err(error) => Err(Box::new(syntax_error(file, first_line, &error))),
     }
 }
 

@@ -112,7 +112,8 @@ impl LabelSelector {
         let mut selector = Self { match_labels: fields.texts("matchLabels"), ..Self::default() };
         for requirement in fields.list("matchExpressions") {
             let operator = requirement.required_text("operator");
-            if !operator.is_empty() && !["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator.as_str()) {
+            if !operator.is_empty() && !["In", "NotIn", "Exists", "DoesNotExist"].contains(&operator.as_str())
+            {
                 requirement.wrong(
                     "operator",
                     format!("unknown operator {operator:?}"),

@@ -108,7 +108,11 @@ impl PortRef {
         if fields.raw(key)?.text().is_some() {
             let name = fields.text(key)?;
             if name.parse::<u16>().is_ok() {
-                fields.wrong(key, format!("the port {name:?} is text, which names a port"), "remove the quotes");
+                fields.wrong(
+                    key,
+                    format!("the port {name:?} is text, which names a port"),
+                    "remove the quotes",
+                );
                 return None;
             }
             return Some(Self::Name(name));
@@ -209,8 +213,12 @@ impl PodTemplate {
             return pod;
         }
         pod.containers = spec.list("containers").iter().map(Container::read).collect();
-        let mut names: Vec<&str> =
-            pod.init_containers.iter().chain(&pod.containers).map(|container| container.name.as_str()).collect();
+        let mut names: Vec<&str> = pod
+            .init_containers
+            .iter()
+            .chain(&pod.containers)
+            .map(|container| container.name.as_str())
+            .collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             spec.wrong("containers", format!("two containers are named {:?}", twice[0]), "");
@@ -222,10 +230,20 @@ impl PodTemplate {
         pod.service_account = spec.text("serviceAccountName").unwrap_or_else(|| "default".to_owned());
         pod.priority_class = spec.text("priorityClassName").unwrap_or_default();
         if let Some(policy) = spec.text("restartPolicy").filter(|policy| policy != "Always") {
-            spec.wrong("restartPolicy", format!("unsupported value {policy:?}"), "a Deployment's pods restart Always");
+            spec.wrong(
+                "restartPolicy",
+                format!("unsupported value {policy:?}"),
+                "a Deployment's pods restart Always",
+            );
         }
         spec.known(&UNINTERPRETED_SPEC);
-        spec.known(&["topologySpreadConstraints", "readinessGates", "overhead", "setHostnameAsFQDN", "resources"]);
+        spec.known(&[
+            "topologySpreadConstraints",
+            "readinessGates",
+            "overhead",
+            "setHostnameAsFQDN",
+            "resources",
+        ]);
         spec.known(&["resourceClaims", "schedulingGates", "ephemeralContainers"]);
         spec.finish();
         template.known(&["apiVersion", "kind"]);
@@ -260,7 +278,14 @@ impl Container {
             lifecycle.known(&["stopSignal"]);
             lifecycle.finish();
         }
-        fields.known(&["imagePullPolicy", "securityContext", "stdin", "stdinOnce", "tty", "terminationMessagePath"]);
+        fields.known(&[
+            "imagePullPolicy",
+            "securityContext",
+            "stdin",
+            "stdinOnce",
+            "tty",
+            "terminationMessagePath",
+        ]);
         fields.known(&["terminationMessagePolicy", "volumeDevices", "resizePolicy", "restartPolicyRules"]);
         fields.finish_ref();
         container

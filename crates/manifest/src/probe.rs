@@ -116,8 +116,10 @@ impl Handler {
                 http.wrong("scheme", format!("unknown scheme {scheme:?}"), "use HTTP or HTTPS");
             }
             let headers = http.list("httpHeaders");
-            let headers =
-                headers.iter().map(|header| (header.required_text("name"), header.required_text("value"))).collect();
+            let headers = headers
+                .iter()
+                .map(|header| (header.required_text("name"), header.required_text("value")))
+                .collect();
             let handler = Self::HttpGet {
                 host: http.text("host"),
                 port: port(&http)?,

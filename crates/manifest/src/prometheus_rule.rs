@@ -63,7 +63,11 @@ impl PrometheusRule {
         for fields in spec.list("groups") {
             let group = RuleGroup::read(&fields);
             if rule.groups.iter().any(|other| other.name == group.name) {
-                fields.wrong("name", format!("a second group is named {:?}", group.name), "rename one of the two");
+                fields.wrong(
+                    "name",
+                    format!("a second group is named {:?}", group.name),
+                    "rename one of the two",
+                );
             }
             rule.groups.push(group);
         }

@@ -101,18 +101,18 @@ impl Quantity {
 
     /// As a number of units, e.g. cores.
     pub fn as_f64(self) -> f64 {
-        if self.milli % 1000 == 0 { (self.milli / 1000) as f64 } else { self.milli as f64 / 1000.0 }
+        if self.milli.is_multiple_of(1000) { (self.milli / 1000) as f64 } else { self.milli as f64 / 1000.0 }
     }
 }
 
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.milli % 1000 != 0 {
+        if !self.milli.is_multiple_of(1000) {
             return write!(f, "{}m", self.milli);
         }
         let units = self.milli / 1000;
         for (suffix, shift) in [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)] {
-            if units != 0 && units % (1 << shift) == 0 {
+            if units != 0 && units.is_multiple_of(1 << shift) {
                 return write!(f, "{}{suffix}", units >> shift);
             }
         }
@@ -148,7 +148,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_none() {
-        for text in ["", "Mi", "128MB", "1,5", "-1", "1.2.3", "128 Mi", "0x10", "1ee", "99999999999Ei", "abc", "1mi"] {
+        for text in
+            ["", "Mi", "128MB", "1,5", "-1", "1.2.3", "128 Mi", "0x10", "1ee", "99999999999Ei", "abc", "1mi"]
+        {
             assert_eq!(Quantity::parse(text), Err(QuantityError(text.to_owned())), "{text}");
         }
     }

@@ -102,7 +102,11 @@ impl Settings {
                 || image.strip_suffix(name).is_some_and(|front| front.ends_with('/'))
                 || untagged.strip_suffix(name).is_some_and(|front| front.ends_with('/'))
         };
-        self.images.iter().filter(|(name, _)| fits(name)).max_by_key(|(name, _)| name.len()).map(|(_, command)| command)
+        self.images
+            .iter()
+            .filter(|(name, _)| fits(name))
+            .max_by_key(|(name, _)| name.len())
+            .map(|(_, command)| command)
     }
 }
 
@@ -127,7 +131,8 @@ mod tests {
 
     #[test]
     fn finds_the_image() {
-        let text = "images:\n  shop: {command: [a]}\n  team/shop: {command: [b]}\n  'shop:2': {command: [c]}\n";
+        let text =
+            "images:\n  shop: {command: [a]}\n  team/shop: {command: [b]}\n  'shop:2': {command: [c]}\n";
         let settings = Settings::parse("tidewatch.yaml", text).unwrap();
         let check = |image: &str, expected: Option<&str>| {
             let found = settings.image(image).map(|command| command.command[0].as_str());
@@ -144,12 +149,17 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_where() {
-        let text = "manifests: app.yaml\nimages:\n  shop:\n    env: {A: 1}\nexpose: {shop: 70000}\nextra: 1\n";
+        let text =
+            "manifests: app.yaml\nimages:\n  shop:\n    env: {A: 1}\nexpose: {shop: 70000}\nextra: 1\n";
         let errors = Settings::parse("tidewatch.yaml", text).unwrap_err();
         let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(shown.len(), 4, "{shown:#?}");
         assert!(shown[0].starts_with("tidewatch.yaml:1:12: manifests: must be a list"), "{shown:#?}");
-        assert!(shown[1].contains("images['shop'].env['A']: must be text, is number 1\n  hint: put the value in quotes"));
+        assert!(
+            shown[1].contains(
+                "images['shop'].env['A']: must be text, is number 1\n  hint: put the value in quotes"
+            )
+        );
         assert!(shown[2].contains("images['shop'].command: no program is given"));
         assert!(shown[3].contains("expose['shop']: must be from 0 to 65535, is 70000"));
     }

@@ -43,7 +43,13 @@ impl Deployment {
                 );
             }
         }
-        spec.known(&["strategy", "minReadySeconds", "revisionHistoryLimit", "paused", "progressDeadlineSeconds"]);
+        spec.known(&[
+            "strategy",
+            "minReadySeconds",
+            "revisionHistoryLimit",
+            "paused",
+            "progressDeadlineSeconds",
+        ]);
         spec.finish();
         deployment
     }

@@ -36,7 +36,10 @@ impl Row {
         let status = running.pod.status();
         let container = status.containers.get(running.index)?.clone();
         drop(status);
-        let (pod, amount) = (&running.pod, |list: &std::collections::BTreeMap<String, Quantity>, name: &str| list.get(name).copied());
+        let (pod, amount) =
+            (&running.pod, |list: &std::collections::BTreeMap<String, Quantity>, name: &str| {
+                list.get(name).copied()
+            });
         Some(Self {
             namespace: pod.namespace.clone(),
             pod: pod.name.clone(),
@@ -110,9 +113,21 @@ impl Page<'_> {
             labels.extend(rest);
             self.writer.sample(name, &labels, row.usage.user_seconds + row.usage.system_seconds);
         }
-        self.family("container_cpu_user_seconds_total", Counter, "Cumulative user cpu time consumed in seconds.", |row| Some(row.usage.user_seconds));
-        self.family("container_cpu_system_seconds_total", Counter, "Cumulative system cpu time consumed in seconds.", |row| Some(row.usage.system_seconds));
-        self.family("container_spec_cpu_period", Gauge, "CPU period of the container.", |row| row.cpu_limit.map(|_| 100_000.0));
+        self.family(
+            "container_cpu_user_seconds_total",
+            Counter,
+            "Cumulative user cpu time consumed in seconds.",
+            |row| Some(row.usage.user_seconds),
+        );
+        self.family(
+            "container_cpu_system_seconds_total",
+            Counter,
+            "Cumulative system cpu time consumed in seconds.",
+            |row| Some(row.usage.system_seconds),
+        );
+        self.family("container_spec_cpu_period", Gauge, "CPU period of the container.", |row| {
+            row.cpu_limit.map(|_| 100_000.0)
+        });
         self.family("container_spec_cpu_quota", Gauge, "CPU quota of the container.", |row| {
             row.cpu_limit.map(|limit| limit.milli() as f64 * 100.0)
         });
@@ -123,32 +138,75 @@ impl Page<'_> {
     }
 
     fn memory(&mut self) {
-        self.family("container_memory_usage_bytes", Gauge, "Current memory usage in bytes, including all memory regardless of when it was accessed.", |row| {
+        self.family(
+            "container_memory_usage_bytes",
+            Gauge,
+            "Current memory usage in bytes, including all memory regardless of when it was accessed.",
+            |row| Some(row.usage.resident_bytes as f64),
+        );
+        self.family("container_memory_working_set_bytes", Gauge, "Current working set in bytes.", |row| {
             Some(row.usage.resident_bytes as f64)
         });
-        self.family("container_memory_working_set_bytes", Gauge, "Current working set in bytes.", |row| Some(row.usage.resident_bytes as f64));
         self.family("container_memory_rss", Gauge, "Size of RSS in bytes.", |row| {
             Some(row.usage.resident_bytes.saturating_sub(row.usage.shared_bytes) as f64)
         });
-        self.family("container_memory_cache", Gauge, "Number of bytes of page cache memory.", |row| Some(row.usage.shared_bytes as f64));
-        self.family("container_spec_memory_limit_bytes", Gauge, "Memory limit for the container.", |row| Some(row.memory_limit as f64));
-        self.family("container_spec_memory_reservation_limit_bytes", Gauge, "Memory reservation limit for the container.", |row| {
-            Some(row.memory_request as f64)
+        self.family("container_memory_cache", Gauge, "Number of bytes of page cache memory.", |row| {
+            Some(row.usage.shared_bytes as f64)
         });
-        self.family("container_oom_events_total", Counter, "Count of out of memory events observed for the container", |row| {
-            Some(f64::from(row.out_of_memory))
+        self.family("container_spec_memory_limit_bytes", Gauge, "Memory limit for the container.", |row| {
+            Some(row.memory_limit as f64)
         });
+        self.family(
+            "container_spec_memory_reservation_limit_bytes",
+            Gauge,
+            "Memory reservation limit for the container.",
+            |row| Some(row.memory_request as f64),
+        );
+        self.family(
+            "container_oom_events_total",
+            Counter,
+            "Count of out of memory events observed for the container",
+            |row| Some(f64::from(row.out_of_memory)),
+        );
     }
 
     fn processes(&mut self) {
         let now = seconds(now_ms());
-        self.family("container_fs_reads_bytes_total", Counter, "Cumulative count of bytes read", |row| Some(row.usage.read_bytes));
-        self.family("container_fs_writes_bytes_total", Counter, "Cumulative count of bytes written", |row| Some(row.usage.written_bytes));
-        self.family("container_processes", Gauge, "Number of processes running inside the container.", |row| Some(row.usage.processes as f64));
-        self.family("container_threads", Gauge, "Number of threads running inside the container", |row| Some(row.usage.threads as f64));
-        self.family("container_file_descriptors", Gauge, "Number of open file descriptors for the container.", |row| Some(row.usage.open_files as f64));
-        self.family("container_sockets", Gauge, "Number of open sockets for the container.", |row| Some(row.usage.sockets as f64));
-        self.family("container_start_time_seconds", Gauge, "Start time of the container since unix epoch in seconds.", |row| Some(seconds(row.started_ms)));
-        self.family("container_last_seen", Gauge, "Last time a container was seen by the exporter", move |_| Some(now.floor()));
+        self.family("container_fs_reads_bytes_total", Counter, "Cumulative count of bytes read", |row| {
+            Some(row.usage.read_bytes)
+        });
+        self.family("container_fs_writes_bytes_total", Counter, "Cumulative count of bytes written", |row| {
+            Some(row.usage.written_bytes)
+        });
+        self.family(
+            "container_processes",
+            Gauge,
+            "Number of processes running inside the container.",
+            |row| Some(row.usage.processes as f64),
+        );
+        self.family("container_threads", Gauge, "Number of threads running inside the container", |row| {
+            Some(row.usage.threads as f64)
+        });
+        self.family(
+            "container_file_descriptors",
+            Gauge,
+            "Number of open file descriptors for the container.",
+            |row| Some(row.usage.open_files as f64),
+        );
+        self.family("container_sockets", Gauge, "Number of open sockets for the container.", |row| {
+            Some(row.usage.sockets as f64)
+        });
+        self.family(
+            "container_start_time_seconds",
+            Gauge,
+            "Start time of the container since unix epoch in seconds.",
+            |row| Some(seconds(row.started_ms)),
+        );
+        self.family(
+            "container_last_seen",
+            Gauge,
+            "Last time a container was seen by the exporter",
+            move |_| Some(now.floor()),
+        );
     }
 }

@@ -67,8 +67,11 @@ impl HttpRequest<'_> {
         let head = String::from_utf8_lossy(&head[..end]);
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok());
-        let status = status.ok_or_else(|| format!("Get \"http://{}{path}\": malformed HTTP response", self.address))?;
-        let location = lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("location"));
+        let status = status
+            .ok_or_else(|| format!("Get \"http://{}{path}\": malformed HTTP response", self.address))?;
+        let location = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("location"));
         Ok((status, location.map(|(_, value)| value.trim().to_owned())))
     }
 
@@ -76,7 +79,9 @@ impl HttpRequest<'_> {
         let given = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         let mut head = format!("GET {path} HTTP/1.1\r\n");
         if !given("host") {
-            let host = self.host.map_or_else(|| self.address.to_string(), |host| format!("{host}:{}", self.address.port()));
+            let host = self
+                .host
+                .map_or_else(|| self.address.to_string(), |host| format!("{host}:{}", self.address.port()));
             head.push_str(&format!("Host: {host}\r\n"));
         }
         for (name, value) in [("User-Agent", "kube-probe/1.35"), ("Accept", "*/*")] {
@@ -84,7 +89,9 @@ impl HttpRequest<'_> {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
         }
-        for (name, value) in self.headers.iter().filter(|(name, value)| !format!("{name}{value}").contains(['\r', '\n'])) {
+        for (name, value) in
+            self.headers.iter().filter(|(name, value)| !format!("{name}{value}").contains(['\r', '\n']))
+        {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("Connection: close\r\n\r\n");
@@ -123,7 +130,10 @@ mod tests {
                     stream.read_buf(&mut request).await.unwrap();
                 }
                 let request = String::from_utf8(request).unwrap();
-                assert!(request.contains("User-Agent: kube-probe/") && request.contains("X-Probe: 1"), "{request}");
+                assert!(
+                    request.contains("User-Agent: kube-probe/") && request.contains("X-Probe: 1"),
+                    "{request}"
+                );
                 let answer = match request.split(' ').nth(1).unwrap() {
                     "/ok" => "200 OK\r\n\r\nhello".to_owned(),
                     "/teapot" => "418 no\r\n\r\n".to_owned(),

@@ -12,7 +12,7 @@ use crate::pod::{Pod, Workload};
 use crate::resolve::ServiceNames;
 use crate::spawn::Spawner;
 use crate::status::PodStatus;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +48,12 @@ pub(crate) struct Cluster {
     pub(crate) workloads: Vec<Arc<Workload>>,
     pub(crate) pods: Mutex<BTreeMap<(String, String), Arc<Pod>>>,
     pub(crate) endpoints: watch::Sender<Arc<Vec<Endpoints>>>,
+    /// Folders of ended pods, with their logs, the oldest first.
+    pub(crate) ended: Mutex<VecDeque<PathBuf>>,
 }
+
+/// The logs of as many ended pods are kept.
+const MOST_ENDED: usize = 50;
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> i64 {
@@ -83,6 +88,18 @@ impl Cluster {
     pub(crate) fn remove_pod(&self, pod: &Pod) {
         self.pods_locked().remove(&(pod.namespace.clone(), pod.name.clone()));
         self.publish();
+    }
+
+    /// Keeps the logs of an ended pod for a while.
+    pub(crate) fn keep_folder(&self, folder: &Path) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push_back(folder.to_owned());
+        if ended.len() > MOST_ENDED
+            && let Some(oldest) = ended.pop_front()
+        {
+            // What cannot be removed now is set aside at the next start.
+            let _ = std::fs::remove_dir_all(oldest);
+        }
     }
 
     /// Changes a pod's state and tells whoever depends on it.

@@ -9,15 +9,17 @@ use crate::cluster::{Cluster, now_ms};
 use crate::environment::CONTAINER_VARIABLE;
 use crate::guard::kill_marked;
 use crate::pod::{Live, Pod};
-use crate::process::{Ended, Process};
 use crate::prober::{Kill, Prober};
+use crate::process::{Ended, Process};
 use crate::status::{ContainerState, ContainerStatus, PodStatus, Termination};
 use crate::{hook, launch, logs, names};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidewatch_manifest::Container;
+use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// The task of one container.
@@ -47,7 +49,11 @@ impl ContainerTask {
     }
 
     fn container(&self) -> &Container {
-        if self.init { &self.pod.workload.init[self.index] } else { &self.pod.workload.containers[self.index] }
+        if self.init {
+            &self.pod.workload.init[self.index]
+        } else {
+            &self.pod.workload.containers[self.index]
+        }
     }
 
     fn update(&self, change: impl FnOnce(&mut ContainerStatus)) {
@@ -108,7 +114,11 @@ impl ContainerTask {
             pod.namespace,
             pod.uid
         );
-        self.tell(true, "BackOff", format!("Back-off restarting failed container {} in pod {}", self.container().name, pod.name));
+        self.tell(
+            true,
+            "BackOff",
+            format!("Back-off restarting failed container {} in pod {}", self.container().name, pod.name),
+        );
         self.update(|status| {
             if let ContainerState::Terminated(termination) = &status.state {
                 status.last_termination = Some(termination.clone());
@@ -144,7 +154,14 @@ impl ContainerTask {
                 self.tell(true, "Failed", format!("Error: container {}: {message}", self.container().name));
                 let reason = "StartError";
                 let finished_ms = now_ms();
-                return Run::Ended(Termination { exit_code: 128, signal: None, reason, message, started_ms, finished_ms });
+                return Run::Ended(Termination {
+                    exit_code: 128,
+                    signal: None,
+                    reason,
+                    message,
+                    started_ms,
+                    finished_ms,
+                });
             }
         };
         Run::Ended(self.watch(process, &id, restarts).await)
@@ -172,10 +189,7 @@ impl ContainerTask {
         if let Some(guard) = &self.cluster.guard {
             guard.add(pid);
         }
-        let log = process.take_pipes().map(|(out, err)| {
-            let folder = self.pod.container_folder(&self.container().name);
-            tokio::spawn(logs::keep(folder, restarts, out, err))
-        });
+        let log = process.take_pipes().map(|(out, err)| self.keep_log(restarts, out, err));
         if !self.init {
             self.pod.set_live(self.index, Some(Arc::clone(&live)));
         }
@@ -184,8 +198,20 @@ impl ContainerTask {
             status.state = ContainerState::Running { started_ms: live.started_ms };
         });
         self.tell(false, "Started", format!("Started container {}", self.container().name));
+        if self.container().post_start.is_some() {
+            self.tell(
+                true,
+                "HookNotRun",
+                format!("postStart of container {} is not run locally", self.container().name),
+            );
+        }
         let (kill, mut kills) = mpsc::channel(1);
-        let prober = Prober { cluster: Arc::clone(&self.cluster), pod: Arc::clone(&self.pod), index: self.index, kill };
+        let prober = Prober {
+            cluster: Arc::clone(&self.cluster),
+            pod: Arc::clone(&self.pod),
+            index: self.index,
+            kill,
+        };
         let probes = (!self.init).then(|| tokio::spawn(prober.run(id.to_owned())));
 
         let mut stop = self.pod.stopping();
@@ -208,16 +234,26 @@ impl ContainerTask {
         self.pod.set_live(self.index, None);
         self.clean_up(pid, id).await;
         if let Some(log) = log {
-            match timeout(Duration::from_secs(2), log).await {
-                Ok(Ok(Err(error))) => self.tell(
-                    true,
-                    "LogNotKept",
-                    format!("log of container {}: {error}; hint: free space in the data directory", self.container().name),
-                ),
-                _ => {}
-            }
+            // Both pipes are closed when the last process of the group is gone; one that left it may hold them.
+            let _ = timeout(Duration::from_secs(2), log).await;
         }
         self.judge(&ended.unwrap_or(Ended::Signal(9)), &live, restarts)
+    }
+
+    /// Copies what the process prints into its log, and says when that cannot be done.
+    fn keep_log(&self, restarts: u32, out: pipe::Receiver, err: pipe::Receiver) -> JoinHandle<()> {
+        let name = self.container().name.clone();
+        let (cluster, pod) = (Arc::clone(&self.cluster), Arc::clone(&self.pod));
+        let folder = pod.container_folder(&name);
+        tokio::spawn(logs::keep(folder, restarts, out, err, move |error| {
+            let hint = "free space in the data directory, or choose another with --data-dir";
+            cluster.tell(
+                &pod,
+                true,
+                "LogNotKept",
+                format!("container {name}: log not kept: {error}; hint: {hint}"),
+            );
+        }))
     }
 
     /// preStop, SIGTERM, and SIGKILL when the time is over.
@@ -229,7 +265,11 @@ impl ContainerTask {
                 ran = timeout(grace, hook::run(&self.cluster, &self.pod, self.container(), handler, id)) => ran,
             };
             if let Ok(Err(message)) = ran {
-                self.tell(true, "FailedPreStopHook", format!("container {}: {message}", self.container().name));
+                self.tell(
+                    true,
+                    "FailedPreStopHook",
+                    format!("container {}: {message}", self.container().name),
+                );
             }
         }
         process.terminate();
@@ -276,7 +316,13 @@ impl ContainerTask {
                 );
                 self.tell(true, "AddressInUse", message.clone());
             } else {
-                last.lines().last().unwrap_or_default().chars().take(500).collect::<String>().clone_into(&mut message);
+                last.lines()
+                    .last()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(500)
+                    .collect::<String>()
+                    .clone_into(&mut message);
             }
         }
         Termination {

@@ -9,7 +9,11 @@ use tidewatch_manifest::{EndpointAddress, EndpointPort, Endpoints, PortRef, Serv
 
 /// The endpoints of all Services that select pods, in the order of the manifests.
 pub(crate) fn of_services(services: &[Service], pods: &[PodStatus]) -> Vec<Endpoints> {
-    services.iter().filter(|service| !service.selector.is_empty()).map(|service| of_service(service, pods)).collect()
+    services
+        .iter()
+        .filter(|service| !service.selector.is_empty())
+        .map(|service| of_service(service, pods))
+        .collect()
 }
 
 fn of_service(service: &Service, pods: &[PodStatus]) -> Endpoints {
@@ -35,7 +39,10 @@ fn of_service(service: &Service, pods: &[PodStatus]) -> Endpoints {
 
 /// A Service's port at a pod; none when no container declares the name it points to.
 fn port_of(port: &ServicePort, status: &PodStatus) -> Option<EndpointPort> {
-    let mut declared = status.containers.iter().flat_map(|container| container.ports.iter().map(move |port| (container, port)));
+    let mut declared = status
+        .containers
+        .iter()
+        .flat_map(|container| container.ports.iter().map(move |port| (container, port)));
     let found = declared.find(|(_, declared)| match &port.target {
         PortRef::Name(name) => declared.name == *name,
         PortRef::Number(number) => declared.port == *number && declared.protocol == port.protocol,

@@ -13,8 +13,17 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use tidewatch_manifest::{Container, EnvSource, ImageCommand, KeyRef};
 
 /// Variables that are handed on from tidewatch's own environment.
-const INHERITED: [&str; 9] =
-    ["PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_LOG", "RUST_BACKTRACE"];
+const INHERITED: [&str; 9] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+];
 
 /// The mark of one run of a container, to find its processes by.
 pub(crate) const CONTAINER_VARIABLE: &str = "TIDEWATCH_CONTAINER";
@@ -49,7 +58,7 @@ impl<'a> Environment<'a> {
             }
         }
         for (name, value) in &image.env {
-            let value = cluster.fill(value, pod);
+            let value = cluster.names.replace(&cluster.fill(value, pod), &pod.namespace, name);
             environment.values.insert(name.clone(), value.into());
         }
         environment.values.insert(INSTANCE_VARIABLE.to_owned(), cluster.instance.clone().into());
@@ -83,7 +92,9 @@ impl<'a> Environment<'a> {
     fn add_service_links(&mut self) {
         for service in &self.cluster.manifests.services {
             let key = (service.meta.namespace.clone(), service.meta.name.clone());
-            let Some(address) = self.cluster.names.addresses.get(&key).filter(|_| key.0 == self.pod.namespace) else {
+            let Some(address) =
+                self.cluster.names.addresses.get(&key).filter(|_| key.0 == self.pod.namespace)
+            else {
                 continue;
             };
             let (name, ip) = (service.meta.name.to_uppercase().replace(['-', '.'], "_"), address.ip);
@@ -139,29 +150,41 @@ impl<'a> Environment<'a> {
             });
             return ("Secret", entries);
         }
-        let entries = manifests.config_map(namespace, name).map(|map| {
-            map.data.iter().map(|(key, value)| (key.clone(), value.into())).collect()
-        });
+        let entries = manifests
+            .config_map(namespace, name)
+            .map(|map| map.data.iter().map(|(key, value)| (key.clone(), value.into())).collect());
         ("ConfigMap", entries)
     }
 
     fn key(&self, secret: bool, reference: &KeyRef) -> Result<Option<OsString>, String> {
         let (kind, entries) = self.object(secret, &reference.name);
-        let found = entries.as_ref().and_then(|entries| entries.iter().find(|(key, _)| *key == reference.key));
+        let found =
+            entries.as_ref().and_then(|entries| entries.iter().find(|(key, _)| *key == reference.key));
         match (found, entries.is_some()) {
             (Some((_, value)), _) => Ok(Some(value.clone())),
             _ if reference.optional => Ok(None),
-            (None, true) => Err(format!("couldn't find key {} in {kind} {}/{}", reference.key, self.pod.namespace, reference.name)),
+            (None, true) => Err(format!(
+                "couldn't find key {} in {kind} {}/{}",
+                reference.key, self.pod.namespace, reference.name
+            )),
             (None, false) => Err(missing_object(kind, &reference.name, &self.pod.namespace)),
         }
     }
 
-    fn value_of(&self, container: &Container, name: &str, source: &EnvSource) -> Result<Option<OsString>, String> {
+    fn value_of(
+        &self,
+        container: &Container,
+        name: &str,
+        source: &EnvSource,
+    ) -> Result<Option<OsString>, String> {
         let value = match source {
             EnvSource::Value(text) => Some(self.expand(text)),
-            EnvSource::Field(path) => Some(self.pod.field(path, &self.cluster.node).unwrap_or_default().into()),
+            EnvSource::Field(path) => {
+                Some(self.pod.field(path, &self.cluster.node).unwrap_or_default().into())
+            }
             EnvSource::Resource { container: other, resource, divisor } => {
-                let of = other.as_ref().and_then(|name| self.pod.workload.container(name)).unwrap_or(container);
+                let of =
+                    other.as_ref().and_then(|name| self.pod.workload.container(name)).unwrap_or(container);
                 Some(self.cluster.resource(of, resource, *divisor).into())
             }
             EnvSource::ConfigMapKey(reference) => self.key(false, reference)?,

@@ -82,7 +82,11 @@ pub fn run_guard(instance: &str) {
         let Ok(line) = line else { break };
         let (sign, number) = line.split_at(line.len().min(1));
         let Some(group) = number.parse().ok().and_then(Pid::from_raw) else { continue };
-        if sign == "+" { groups.insert(group) } else { groups.remove(&group) };
+        if sign == "+" {
+            groups.insert(group)
+        } else {
+            groups.remove(&group)
+        };
     }
     for group in &groups {
         let _ = kill_process_group(*group, Signal::KILL);

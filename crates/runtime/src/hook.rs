@@ -21,7 +21,8 @@ pub(crate) async fn run(
     id: &str,
 ) -> Result<(), String> {
     let port = |port: &tidewatch_manifest::PortRef| {
-        port.resolve(&container.ports).ok_or_else(|| format!("couldn't find port \"{port}\" of container {}", container.name))
+        port.resolve(&container.ports)
+            .ok_or_else(|| format!("couldn't find port \"{port}\" of container {}", container.name))
     };
     match handler {
         Handler::HttpGet { tls: true, .. } => Err(unsupported("httpGet with scheme HTTPS")),
@@ -68,19 +69,33 @@ fn no_command(container: &Container, command: &[String]) -> String {
     )
 }
 
-async fn exec(cluster: &Arc<Cluster>, pod: &Arc<Pod>, container: &Container, command: &[String], id: &str) -> Result<(), String> {
+async fn exec(
+    cluster: &Arc<Cluster>,
+    pod: &Arc<Pod>,
+    container: &Container,
+    command: &[String],
+    id: &str,
+) -> Result<(), String> {
     let Some(launch) = launch::prepare_exec(cluster, pod, container, command, id) else {
         return Err(no_command(container, command));
     };
     let program = launch.program.clone();
-    let process = cluster.spawner.spawn(launch).await.map_err(|error| launch::start_error(&program, &container.image, &error))?;
+    let process = cluster
+        .spawner
+        .spawn(launch)
+        .await
+        .map_err(|error| launch::start_error(&program, &container.image, &error))?;
     let said = process.take_pipes().map(|(out, err)| tokio::spawn(first_bytes(out, err)));
     let ended = process.wait().await.map_err(|error| error.to_string())?;
     let said = match said {
         Some(said) => said.await.unwrap_or_default(),
         None => String::new(),
     };
-    if ended.exit_code() == 0 { Ok(()) } else { Err(format!("exit code {}: {}", ended.exit_code(), said.trim())) }
+    if ended.exit_code() == 0 {
+        Ok(())
+    } else {
+        Err(format!("exit code {}: {}", ended.exit_code(), said.trim()))
+    }
 }
 
 /// What a command printed, for the message; the rest is thrown away.

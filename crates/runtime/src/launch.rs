@@ -23,7 +23,11 @@ pub(crate) struct Blocked {
 }
 
 /// The image's entry in `tidewatch.yaml`.
-pub(crate) fn image_of<'a>(cluster: &'a Cluster, pod: &Pod, container: &Container) -> Result<&'a ImageCommand, Blocked> {
+pub(crate) fn image_of<'a>(
+    cluster: &'a Cluster,
+    pod: &Pod,
+    container: &Container,
+) -> Result<&'a ImageCommand, Blocked> {
     cluster.settings.image(&container.image).ok_or_else(|| {
         let name = short_image_name(&container.image);
         let message = format!(
@@ -36,14 +40,21 @@ pub(crate) fn image_of<'a>(cluster: &'a Cluster, pod: &Pod, container: &Containe
 }
 
 /// Everything the process needs.
-pub(crate) fn prepare(cluster: &Cluster, pod: &Pod, container: &Container, id: &str) -> Result<Launch, Blocked> {
+pub(crate) fn prepare(
+    cluster: &Cluster,
+    pod: &Pod,
+    container: &Container,
+    id: &str,
+) -> Result<Launch, Blocked> {
     let image = image_of(cluster, pod, container)?;
     let blocked = |message: String| Blocked { reason: "CreateContainerConfigError", message };
     let environment = Environment::build(cluster, pod, container, image).map_err(blocked)?;
     fill_volumes(cluster, pod, container).map_err(blocked)?;
     let mut command = image.command.iter().map(|part| cluster.fill(part, pod));
     let program = cluster.relative(&command.next().unwrap_or_default());
-    let args = command.chain(container.args.iter().map(|argument| environment.argument(argument))).collect();
+    // `$(…)` and `$$` stay as they are in these: they may be a shell's.
+    let own = command.map(|argument| cluster.names.replace(&argument, &pod.namespace, ""));
+    let args = own.chain(container.args.iter().map(|argument| environment.argument(argument))).collect();
     let folder = match &image.workdir {
         Some(folder) => cluster.settings_folder.join(cluster.fill(folder, pod)),
         None => pod.container_folder(&container.name).join("work"),
@@ -54,7 +65,13 @@ pub(crate) fn prepare(cluster: &Cluster, pod: &Pod, container: &Container, id: &
 }
 
 /// The process for the command of an exec probe or hook, where `tidewatch.yaml` names one.
-pub(crate) fn prepare_exec(cluster: &Cluster, pod: &Pod, container: &Container, command: &[String], id: &str) -> Option<Launch> {
+pub(crate) fn prepare_exec(
+    cluster: &Cluster,
+    pod: &Pod,
+    container: &Container,
+    command: &[String],
+    id: &str,
+) -> Option<Launch> {
     let image = cluster.settings.image(&container.image)?;
     let mut parts = image.exec.get(&command.join(" "))?.iter().map(|part| cluster.fill(part, pod));
     let environment = Environment::build(cluster, pod, container, image).ok()?;
@@ -78,17 +95,22 @@ fn fill_volumes(cluster: &Cluster, pod: &Pod, container: &Container) -> Result<(
             VolumeSource::Other(_) => continue,
             VolumeSource::ConfigMap { name, optional } => {
                 let map = cluster.manifests.config_map(&pod.namespace, name);
-                let files = map.map(|map| map.data.iter().map(|(key, text)| (key, text.as_bytes())).collect());
+                let files =
+                    map.map(|map| map.data.iter().map(|(key, text)| (key, text.as_bytes())).collect());
                 ("configmap", name.as_str(), *optional, files)
             }
             VolumeSource::Secret { name, optional } => {
                 let secret = cluster.manifests.secret(&pod.namespace, name);
-                let files = secret.map(|secret| secret.data.iter().map(|(key, value)| (key, value.reveal())).collect());
+                let files = secret
+                    .map(|secret| secret.data.iter().map(|(key, value)| (key, value.reveal())).collect());
                 ("secret", name.as_str(), *optional, files)
             }
         };
         if files.is_none() && !optional {
-            return Err(format!("volume {:?}: {kind} \"{name}\" not found; hint: add it to the manifests", volume.name));
+            return Err(format!(
+                "volume {:?}: {kind} \"{name}\" not found; hint: add it to the manifests",
+                volume.name
+            ));
         }
         write_files(&folder, &files.unwrap_or_default())
             .map_err(|error| format!("cannot fill the folder {}: {error}", folder.display()))?;

@@ -34,34 +34,44 @@ struct LogFile {
     file: File,
     written: u64,
     second: (u64, String),
-    line: Vec<u8>,
+    /// Lines that are not written yet.
+    buffer: Vec<u8>,
 }
 
 impl LogFile {
     fn create(path: PathBuf) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let written = file.metadata()?.len();
-        Ok(Self { path, file, written, second: (0, String::new()), line: Vec::new() })
+        Ok(Self { path, file, written, second: (0, String::new()), buffer: Vec::new() })
     }
 
-    /// Adds a line, or a part of one.
-    fn write(&mut self, stream: &str, text: &[u8], whole: bool) -> io::Result<()> {
-        if self.written >= FILE_BYTES {
-            fs::rename(&self.path, rotated(&self.path))?;
-            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-            self.written = 0;
-        }
+    /// Adds a line, or a part of one; it is in the file after [`LogFile::flush`].
+    fn add(&mut self, stream: &str, text: &[u8], whole: bool) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if self.second.0 != now.as_secs() {
             let text = format_timestamp(i64::try_from(now.as_secs() * 1000).unwrap_or(0));
             self.second = (now.as_secs(), text.get(..19).unwrap_or_default().to_owned());
         }
-        self.line.clear();
-        write!(self.line, "{}.{:09}Z {stream} {} ", self.second.1, now.subsec_nanos(), if whole { 'F' } else { 'P' })?;
-        self.line.extend_from_slice(text);
-        self.line.push(b'\n');
-        self.written += self.line.len() as u64;
-        self.file.write_all(&self.line)
+        let tag = if whole { 'F' } else { 'P' };
+        let prefix = format!("{}.{:09}Z {stream} {tag} ", self.second.1, now.subsec_nanos());
+        self.buffer.extend_from_slice(prefix.as_bytes());
+        self.buffer.extend_from_slice(text);
+        self.buffer.push(b'\n');
+    }
+
+    /// Writes what was added, and begins a new file when this one is full. After an error the lines are given up: the
+    /// disk may be full, and memory must not be.
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.file.write_all(&self.buffer);
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        written?;
+        if self.written >= FILE_BYTES {
+            fs::rename(&self.path, rotated(&self.path))?;
+            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            self.written = 0;
+        }
+        Ok(())
     }
 }
 
@@ -75,13 +85,14 @@ pub(crate) fn path_of(container_folder: &Path, restarts: u32) -> PathBuf {
 }
 
 /// Copies both outputs of a process into its file until both are closed. Keeps the files of this and the previous run.
-/// Gives the first error of writing; the pipes are emptied all the same, so that the process is not held up.
+/// The first error of writing is told; the pipes are emptied all the same, so that the process is not held up.
 pub(crate) async fn keep(
     container_folder: PathBuf,
     restarts: u32,
     out: pipe::Receiver,
     err: pipe::Receiver,
-) -> io::Result<()> {
+    failed: impl FnOnce(&io::Error),
+) {
     if let Some(old) = restarts.checked_sub(2) {
         let old = path_of(&container_folder, old);
         let _ = fs::remove_file(rotated(&old));
@@ -89,7 +100,7 @@ pub(crate) async fn keep(
     }
     let mut file = LogFile::create(path_of(&container_folder, restarts));
     let mut streams = [Stream::new("stdout", out), Stream::new("stderr", err)];
-    let mut failed = None;
+    let mut failed = Some(failed);
     let (mut allowance, mut refilled) = (BYTES_PER_SECOND, Instant::now());
     while streams.iter().any(|stream| stream.open) {
         let [out, err] = &mut streams;
@@ -100,11 +111,16 @@ pub(crate) async fn keep(
         let length = read.unwrap_or(0);
         stream.open = length > 0;
         let written = match &mut file {
-            Ok(file) => stream.take(length, file),
+            Ok(file) => {
+                stream.take(length, file);
+                file.flush()
+            }
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         };
-        if let Err(error) = written {
-            failed.get_or_insert(error);
+        if let Err(error) = written
+            && let Some(failed) = failed.take()
+        {
+            failed(&error);
         }
         let earned = BYTES_PER_SECOND * u64::try_from(refilled.elapsed().as_millis()).unwrap_or(0) / 1000;
         if earned > 0 {
@@ -116,7 +132,6 @@ pub(crate) async fn keep(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    failed.map_or(Ok(()), Err)
 }
 
 struct Stream {
@@ -132,27 +147,21 @@ impl Stream {
         Self { name, pipe, open: true, chunk: vec![0; 4096], rest: Vec::new() }
     }
 
-    /// Writes the whole lines of what was read; at the end of the stream also what is left.
-    fn take(&mut self, length: usize, file: &mut LogFile) -> io::Result<()> {
+    /// Adds the whole lines of what was read; at the end of the stream also what is left.
+    fn take(&mut self, length: usize, file: &mut LogFile) {
         let mut new = &self.chunk[..length];
         while let Some(end) = new.iter().position(|byte| *byte == b'\n') {
             self.rest.extend_from_slice(&new[..end]);
             new = &new[end + 1..];
-            let line = std::mem::take(&mut self.rest);
-            file.write(self.name, &line, true)?;
-            self.rest = line;
+            file.add(self.name, &self.rest, true);
             self.rest.clear();
         }
         self.rest.extend_from_slice(new);
-        if self.rest.len() >= LINE_BYTES {
-            let part = std::mem::take(&mut self.rest);
-            file.write(self.name, &part, false)?;
+        let full = self.rest.len() >= LINE_BYTES;
+        if full || (length == 0 && !self.rest.is_empty()) {
+            file.add(self.name, &self.rest, !full);
+            self.rest.clear();
         }
-        if length == 0 && !self.rest.is_empty() {
-            let line = std::mem::take(&mut self.rest);
-            file.write(self.name, &line, true)?;
-        }
-        Ok(())
     }
 }
 
@@ -161,7 +170,9 @@ impl Stream {
 pub(crate) fn tail(path: &Path, lines: Option<usize>) -> io::Result<Vec<u8>> {
     let mut text = read_end(path, TAIL_BYTES)?;
     let missing = TAIL_BYTES.saturating_sub(text.len() as u64);
-    if missing > 0 && let Ok(mut older) = read_end(&rotated(path), missing) {
+    if missing > 0
+        && let Ok(mut older) = read_end(&rotated(path), missing)
+    {
         older.extend_from_slice(&text);
         text = older;
     }
@@ -213,11 +224,13 @@ mod tests {
         let mut file = LogFile::create(path.clone()).unwrap();
         let line = vec![b'x'; 1 << 20];
         for _ in 0..31 {
-            file.write("stdout", &line, true).unwrap();
+            file.add("stdout", &line, true);
+            file.flush().unwrap();
         }
-        file.write("stderr", b"almost ", false).unwrap();
-        file.write("stderr", b"the end", true).unwrap();
-        file.write("stdout", b"", true).unwrap();
+        file.add("stderr", b"almost ", false);
+        file.add("stderr", b"the end", true);
+        file.add("stdout", b"", true);
+        file.flush().unwrap();
         assert_eq!(tail(&path, Some(2)).unwrap(), b"almost the end\n\n");
         assert_eq!(tail(&path, Some(0)).unwrap(), b"");
         let size = |path: &Path| fs::metadata(path).unwrap().len();
@@ -226,6 +239,28 @@ mod tests {
         let first = fs::read(&path).unwrap();
         let stamp = String::from_utf8_lossy(&first[..40]).into_owned();
         assert!(stamp.as_bytes()[10] == b'T' && &stamp[29..40] == "Z stdout F ", "{stamp}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_once_and_holds_nobody_up() {
+        let folder = std::env::temp_dir().join(format!("tidewatch-full-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink("/dev/full", path_of(&folder, 0)).unwrap();
+        let ((mut write, out), (closed, err)) = (pipe::pipe().unwrap(), pipe::pipe().unwrap());
+        drop(closed);
+        let told = std::cell::Cell::new(0);
+        let kept = keep(folder.clone(), 0, out, err, |error| {
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            told.set(told.get() + 1);
+        });
+        let printed = async {
+            // More than a pipe holds: it ends only because it is read.
+            tokio::io::AsyncWriteExt::write_all(&mut write, &vec![b'\n'; 200_000]).await.unwrap();
+            drop(write);
+        };
+        tokio::join!(kept, printed);
+        assert_eq!(told.get(), 1);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

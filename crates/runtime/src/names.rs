@@ -10,7 +10,10 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// The hash of a template as it stands in names: ten characters.
 pub(crate) fn template_hash(fingerprint: u32) -> String {
-    format!("{fingerprint:010}").bytes().map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
+    format!("{fingerprint:010}")
+        .bytes()
+        .map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]))
+        .collect()
 }
 
 /// Five random characters.
@@ -44,9 +47,10 @@ fn format_uid(a: u64, b: u64) -> String {
 /// The UUID of an object that is no pod: the same for an instance's whole life.
 pub(crate) fn object_uid(instance: &str, kind: &str, namespace: &str, name: &str) -> String {
     let hash = |seed: u64| {
-        [instance, kind, namespace, name].iter().flat_map(|part| part.bytes().chain([0])).fold(seed, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        [instance, kind, namespace, name]
+            .iter()
+            .flat_map(|part| part.bytes().chain([0]))
+            .fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
     };
     format_uid(hash(0xcbf2_9ce4_8422_2325), hash(0x8422_2325_cbf2_9ce4))
 }

@@ -13,10 +13,36 @@ use MetricKind::{Counter, Gauge};
 
 /// File systems that hold no files of users.
 const PSEUDO: [&str; 30] = [
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
-    "fusectl", "fuse.lxcfs", "hugetlbfs", "iso9660", "mqueue", "nsfs", "proc", "procfs", "pstore", "ramfs",
-    "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "erofs", "sysfs", "tracefs", "fuse.gvfsd-fuse",
-    "fuse.portal", "fuse.snapfuse",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "fuse.lxcfs",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "procfs",
+    "pstore",
+    "ramfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "erofs",
+    "sysfs",
+    "tracefs",
+    "fuse.gvfsd-fuse",
+    "fuse.portal",
+    "fuse.snapfuse",
 ];
 
 /// Writes a page.
@@ -37,7 +63,9 @@ fn read(path: &str) -> String {
 
 fn memory_field(name: &str) -> u64 {
     let text = read("/proc/meminfo");
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    let value = text.lines().find_map(|line| {
+        line.strip_prefix(name)?.strip_prefix(':')?.split_ascii_whitespace().next()?.parse::<u64>().ok()
+    });
     value.unwrap_or(0) << 10
 }
 
@@ -58,7 +86,11 @@ fn stat(writer: &mut TextWriter<'_>) {
     writer.family("node_cpu_seconds_total", Counter, "Seconds the CPUs spent in each mode.");
     for line in text.lines() {
         let mut fields = line.split_ascii_whitespace();
-        let Some(cpu) = fields.next().and_then(|name| name.strip_prefix("cpu")).filter(|number| !number.is_empty()) else { continue };
+        let Some(cpu) =
+            fields.next().and_then(|name| name.strip_prefix("cpu")).filter(|number| !number.is_empty())
+        else {
+            continue;
+        };
         for (mode, value) in modes.iter().zip(fields) {
             let seconds = value.parse::<f64>().unwrap_or(0.0) / ticks;
             writer.sample("node_cpu_seconds_total", &[("cpu", cpu), ("mode", mode)], seconds);
@@ -70,7 +102,12 @@ fn stat(writer: &mut TextWriter<'_>) {
         ("btime", "node_boot_time_seconds", Gauge, "Node boot time, in unixtime."),
         ("processes", "node_forks_total", Counter, "Total number of forks."),
         ("procs_running", "node_procs_running", Gauge, "Number of processes in runnable state."),
-        ("procs_blocked", "node_procs_blocked", Gauge, "Number of processes blocked waiting for I/O to complete."),
+        (
+            "procs_blocked",
+            "node_procs_blocked",
+            Gauge,
+            "Number of processes blocked waiting for I/O to complete.",
+        ),
     ] {
         let value = text.lines().find_map(|line| {
             let mut fields = line.split_ascii_whitespace();
@@ -84,7 +121,11 @@ fn stat(writer: &mut TextWriter<'_>) {
 
 fn load(writer: &mut TextWriter<'_>) {
     let text = read("/proc/loadavg");
-    let names = [("node_load1", "1m load average."), ("node_load5", "5m load average."), ("node_load15", "15m load average.")];
+    let names = [
+        ("node_load1", "1m load average."),
+        ("node_load5", "5m load average."),
+        ("node_load15", "15m load average."),
+    ];
     for ((name, help), value) in names.into_iter().zip(text.split_ascii_whitespace()) {
         writer.family(name, Gauge, help).sample(name, &[], value.parse().unwrap_or(0.0));
     }
@@ -95,7 +136,10 @@ fn memory(writer: &mut TextWriter<'_>) {
     for line in read("/proc/meminfo").lines() {
         let Some((field, rest)) = line.split_once(':') else { continue };
         let mut parts = rest.split_ascii_whitespace();
-        let (Some(value), unit) = (parts.next().and_then(|value| value.parse::<f64>().ok()), parts.next()) else { continue };
+        let (Some(value), unit) = (parts.next().and_then(|value| value.parse::<f64>().ok()), parts.next())
+        else {
+            continue;
+        };
         let field = field.trim_end_matches(')').replace('(', "_");
         let (name, value) = match unit {
             Some("kB") => (format!("node_memory_{field}_bytes"), value * 1024.0),
@@ -124,7 +168,7 @@ fn mounts() -> Vec<Mount> {
         let mountpoint = mountpoint.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\");
         let system = ["/dev", "/proc", "/sys", "/run/credentials"];
         let inside = |folder: &&str| mountpoint == **folder || mountpoint.starts_with(&format!("{folder}/"));
-        let ignored = PSEUDO.contains(&fstype) || system.iter().any(|folder| inside(&folder));
+        let ignored = PSEUDO.contains(&fstype) || system.iter().any(inside);
         if (ignored && mountpoint != "/") || !seen.insert(mountpoint.clone()) {
             continue;
         }
@@ -136,21 +180,38 @@ fn mounts() -> Vec<Mount> {
 }
 
 fn filesystems(writer: &mut TextWriter<'_>) {
-    let measured: Vec<_> =
-        mounts().into_iter().filter_map(|mount| rustix::fs::statvfs(mount.mountpoint.as_str()).ok().map(|sizes| (mount, sizes))).collect();
+    let measured: Vec<_> = mounts()
+        .into_iter()
+        .filter_map(|mount| rustix::fs::statvfs(mount.mountpoint.as_str()).ok().map(|sizes| (mount, sizes)))
+        .collect();
     type Value = fn(&Mount, &rustix::fs::StatVfs) -> f64;
     let families: [(&str, &str, Value); 6] = [
-        ("node_filesystem_size_bytes", "Filesystem size in bytes.", |_, sizes| (sizes.f_blocks * sizes.f_frsize) as f64),
-        ("node_filesystem_avail_bytes", "Filesystem space available to non-root users in bytes.", |_, sizes| (sizes.f_bavail * sizes.f_frsize) as f64),
-        ("node_filesystem_free_bytes", "Filesystem free space in bytes.", |_, sizes| (sizes.f_bfree * sizes.f_frsize) as f64),
+        ("node_filesystem_size_bytes", "Filesystem size in bytes.", |_, sizes| {
+            (sizes.f_blocks * sizes.f_frsize) as f64
+        }),
+        (
+            "node_filesystem_avail_bytes",
+            "Filesystem space available to non-root users in bytes.",
+            |_, sizes| (sizes.f_bavail * sizes.f_frsize) as f64,
+        ),
+        ("node_filesystem_free_bytes", "Filesystem free space in bytes.", |_, sizes| {
+            (sizes.f_bfree * sizes.f_frsize) as f64
+        }),
         ("node_filesystem_files", "Filesystem total file nodes.", |_, sizes| sizes.f_files as f64),
         ("node_filesystem_files_free", "Filesystem total free file nodes.", |_, sizes| sizes.f_ffree as f64),
-        ("node_filesystem_readonly", "Filesystem read-only status.", |mount, _| f64::from(u8::from(mount.read_only))),
+        ("node_filesystem_readonly", "Filesystem read-only status.", |mount, _| {
+            f64::from(u8::from(mount.read_only))
+        }),
     ];
     for (name, help, value) in families {
         writer.family(name, Gauge, help);
         for (mount, sizes) in &measured {
-            let labels = [("device", mount.device.as_str()), ("fstype", &mount.fstype), ("mountpoint", &mount.mountpoint), ("device_error", "")];
+            let labels = [
+                ("device", mount.device.as_str()),
+                ("fstype", &mount.fstype),
+                ("mountpoint", &mount.mountpoint),
+                ("device_error", ""),
+            ];
             writer.sample(name, &labels, value(mount, sizes));
         }
     }
@@ -164,7 +225,8 @@ fn disks(writer: &mut TextWriter<'_>) {
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let device = *fields.get(2)?;
             let ignored = ["ram", "loop", "fd", "sr", "zram"].iter().any(|start| device.starts_with(start));
-            (!ignored).then(|| (device, fields[3..].iter().map(|field| field.parse().unwrap_or(0.0)).collect()))
+            (!ignored)
+                .then(|| (device, fields[3..].iter().map(|field| field.parse().unwrap_or(0.0)).collect()))
         })
         .collect();
     let families: [(&str, &str, usize, f64); 7] = [
@@ -173,7 +235,12 @@ fn disks(writer: &mut TextWriter<'_>) {
         ("node_disk_read_time_seconds_total", "The total number of seconds spent by all reads.", 3, 0.001),
         ("node_disk_writes_completed_total", "The total number of writes completed successfully.", 4, 1.0),
         ("node_disk_written_bytes_total", "The total number of bytes written successfully.", 6, 512.0),
-        ("node_disk_write_time_seconds_total", "This is the total number of seconds spent by all writes.", 7, 0.001),
+        (
+            "node_disk_write_time_seconds_total",
+            "This is the total number of seconds spent by all writes.",
+            7,
+            0.001,
+        ),
         ("node_disk_io_time_seconds_total", "Total seconds spent doing I/Os.", 9, 0.001),
     ];
     for (name, help, at, factor) in families {
@@ -195,7 +262,10 @@ fn network(writer: &mut TextWriter<'_>) {
         .lines()
         .filter_map(|line| line.split_once(':'))
         .map(|(device, values)| {
-            (device.trim(), values.split_ascii_whitespace().map(|value| value.parse().unwrap_or(0.0)).collect())
+            (
+                device.trim(),
+                values.split_ascii_whitespace().map(|value| value.parse().unwrap_or(0.0)).collect(),
+            )
         })
         .collect();
     let fields = ["bytes", "packets", "errs", "drop"];
@@ -227,5 +297,9 @@ fn machine(writer: &mut TextWriter<'_>) {
     let help = "Labeled system information as provided by the uname system call.";
     writer.family("node_uname_info", Gauge, help).sample("node_uname_info", &labels, 1.0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    writer.family("node_time_seconds", Gauge, "System time in seconds since epoch (1970).").sample("node_time_seconds", &[], now);
+    writer.family("node_time_seconds", Gauge, "System time in seconds since epoch (1970).").sample(
+        "node_time_seconds",
+        &[],
+        now,
+    );
 }

@@ -91,7 +91,8 @@ impl Pod {
         let ip = cluster.network.pod();
         let mut labels = workload.template.labels.clone();
         labels.insert("pod-template-hash".to_owned(), workload.template_hash.clone());
-        let images = workload.containers.iter().map(|container| (container.name.clone(), container.image.clone()));
+        let images =
+            workload.containers.iter().map(|container| (container.name.clone(), container.image.clone()));
         let reference = PodRef {
             namespace: workload.namespace.clone(),
             name: name.clone(),
@@ -191,7 +192,12 @@ impl Pod {
 
     /// The pod's whole life. Gives up its folders, except for the logs, and its place in the cluster at the end.
     pub(crate) async fn run(self: Arc<Self>, cluster: Arc<Cluster>) {
-        cluster.tell(&self, false, "Scheduled", format!("Assigned {}/{} to {}", self.namespace, self.name, cluster.node.name));
+        cluster.tell(
+            &self,
+            false,
+            "Scheduled",
+            format!("Assigned {}/{} to {}", self.namespace, self.name, cluster.node.name),
+        );
         let mut initialized = true;
         for index in 0..self.workload.init.len() {
             initialized = ContainerTask::init(&cluster, &self, index).run().await;
@@ -212,6 +218,7 @@ impl Pod {
         for container in self.workload.init.iter().chain(&self.workload.containers) {
             let _ = fs::remove_dir_all(self.container_folder(&container.name).join("work"));
         }
+        cluster.keep_folder(&self.folder);
     }
 }
 

@@ -168,7 +168,9 @@ impl Prober {
     }
 
     fn address(&self, handler: &Handler) -> Option<SocketAddr> {
-        let (Handler::HttpGet { host, port, .. } | Handler::TcpSocket { host, port }) = handler else { return None };
+        let (Handler::HttpGet { host, port, .. } | Handler::TcpSocket { host, port }) = handler else {
+            return None;
+        };
         Some(address_of(host.as_deref(), self.pod.ip, port.resolve(&self.container().ports)?))
     }
 
@@ -189,7 +191,8 @@ impl Prober {
 
     async fn restart(&self, kind: &str, probe: &Probe) {
         let message = format!("Container {} failed {kind} probe, will be restarted", self.container().name);
-        let grace = probe.termination_grace_period.unwrap_or(self.pod.workload.template.termination_grace_period);
+        let grace =
+            probe.termination_grace_period.unwrap_or(self.pod.workload.template.termination_grace_period);
         let _ = self.kill.send(Kill { message, grace }).await;
     }
 }
@@ -218,7 +221,8 @@ mod tests {
         };
         let mut threshold = Threshold::new(false);
         let answers = [true, false, true, true, true, false, false, true, false, false, false, false];
-        let results: Vec<Option<bool>> = answers.iter().map(|answer| threshold.take(*answer, &probe)).collect();
+        let results: Vec<Option<bool>> =
+            answers.iter().map(|answer| threshold.take(*answer, &probe)).collect();
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(results, [None, None, None, yes, yes, None, None, None, None, None, no, no]);
     }

@@ -3,11 +3,11 @@
 //! Input: a child of this process that leads its own group. Output: how it ended. When the leader ends, the rest of
 //! its group is killed before the leader is reaped, as the end of the first process of a container ends the others.
 
+use crate::spawn::watch_end;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, pidfd_open, waitid,
 };
-use crate::spawn::watch_end;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
@@ -54,7 +54,10 @@ pub(crate) struct Process {
 impl Process {
     /// Takes over a child that was just started with both outputs piped.
     pub(crate) fn adopt(mut child: Child) -> io::Result<Self> {
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no pid"))?;
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| io::Error::other("no pid"))?;
         let take = |fd: Option<OwnedFd>| {
             fd.ok_or_else(|| io::Error::other("output is not piped")).and_then(pipe::Receiver::from_owned_fd)
         };

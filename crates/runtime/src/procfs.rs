@@ -77,9 +77,12 @@ pub(crate) fn disk_bytes(pid: u32) -> Option<(u64, u64)> {
 pub(crate) fn open_files(pid: u32) -> (u64, u64) {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return (0, 0) };
     let is_socket = |entry: &fs::DirEntry| {
-        fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
+        fs::read_link(entry.path())
+            .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"socket:"))
     };
-    entries.filter_map(Result::ok).fold((0, 0), |(files, sockets), entry| (files + 1, sockets + u64::from(is_socket(&entry))))
+    entries
+        .filter_map(Result::ok)
+        .fold((0, 0), |(files, sockets), entry| (files + 1, sockets + u64::from(is_socket(&entry))))
 }
 
 /// All processes by their group, kept between looks: the group of a process is read once, when it is first seen.
@@ -131,7 +134,9 @@ pub(crate) fn wildcard_listeners(pids: &[u32]) -> Vec<SocketAddr> {
         let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
         for entry in entries.filter_map(Result::ok) {
             let Ok(target) = fs::read_link(entry.path()) else { continue };
-            let inode = target.to_str().and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+            let inode = target
+                .to_str()
+                .and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
             inodes.extend::<Option<u64>>(inode);
         }
     }

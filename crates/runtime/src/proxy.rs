@@ -4,8 +4,8 @@
 //! next ready pod in turn; one that does not answer is passed over; without a ready pod the connection is reset at
 //! once. Requests inside a connection are not looked at, and established connections stay where they are.
 
-use crate::events::About;
 use crate::cluster::Cluster;
+use crate::events::About;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,7 +50,8 @@ impl Backends {
     /// The ready pods, beginning with the one whose turn it is.
     fn in_turn(&self) -> Vec<SocketAddr> {
         let endpoints = Arc::clone(&self.endpoints.borrow());
-        let own = |service: &&Endpoints| service.namespace == self.namespace && service.service == self.service;
+        let own =
+            |service: &&Endpoints| service.namespace == self.namespace && service.service == self.service;
         let mut ready: Vec<SocketAddr> = endpoints
             .iter()
             .find(own)
@@ -111,8 +112,12 @@ pub(crate) async fn serve(listener: TcpListener, backends: Arc<Backends>, cluste
                 });
             }
             Err(error) => {
-                let about = About { kind: "Service", namespace: &backends.namespace, name: &backends.service };
-                let message = format!("port {}: cannot accept connections: {error}; hint: raise the limit of open files (ulimit -n)", backends.number);
+                let about =
+                    About { kind: "Service", namespace: &backends.namespace, name: &backends.service };
+                let message = format!(
+                    "port {}: cannot accept connections: {error}; hint: raise the limit of open files (ulimit -n)",
+                    backends.number
+                );
                 cluster.events.warning(about, "AcceptFailed", message);
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }

@@ -3,11 +3,11 @@
 //! Input: the wanted number. Output: pods' tasks started and pods told to end, as the controllers of Deployment and
 //! ReplicaSet do it. Who wants that number is not its business.
 
+use crate::RuntimeError;
 use crate::cluster::Cluster;
 use crate::events::About;
 use crate::pod::{Pod, Workload};
 use crate::status::{PodPhase, PodStatus};
-use crate::RuntimeError;
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,11 @@ pub(crate) fn initial(manifests: &Manifests, deployment: &Deployment) -> u32 {
     let asked = deployment.replicas.unwrap_or(1);
     let Some(autoscaler) = manifests.autoscaler_of(deployment) else { return asked.min(MOST_REPLICAS) };
     // An autoscaler leaves a Deployment with zero replicas alone.
-    if asked == 0 { 0 } else { asked.clamp(autoscaler.min_replicas, autoscaler.max_replicas).min(MOST_REPLICAS) }
+    if asked == 0 {
+        0
+    } else {
+        asked.clamp(autoscaler.min_replicas, autoscaler.max_replicas).min(MOST_REPLICAS)
+    }
 }
 
 /// Keeps the tasks of pods; changes of one Deployment happen one after the other.
@@ -37,7 +41,12 @@ impl Replicas {
     }
 
     /// Brings a Deployment to a number of pods; nothing happens once the runtime is being ended.
-    pub(crate) fn scale(&self, cluster: &Arc<Cluster>, workload: &Arc<Workload>, replicas: u32) -> Result<(), RuntimeError> {
+    pub(crate) fn scale(
+        &self,
+        cluster: &Arc<Cluster>,
+        workload: &Arc<Workload>,
+        replicas: u32,
+    ) -> Result<(), RuntimeError> {
         if replicas > MOST_REPLICAS {
             let name = format!("{}/{}", workload.namespace, workload.name);
             return Err(RuntimeError::TooManyReplicas { name, replicas, most: MOST_REPLICAS });
@@ -54,7 +63,8 @@ impl Replicas {
         }
         let direction = if wanted > now { "up" } else { "down" };
         let about = About { kind: "Deployment", namespace: &workload.namespace, name: &workload.name };
-        let message = format!("Scaled {direction} replica set {} from {now} to {wanted}", workload.replica_set);
+        let message =
+            format!("Scaled {direction} replica set {} from {now} to {wanted}", workload.replica_set);
         cluster.events.normal(about, "ScalingReplicaSet", message);
         let about = About { kind: "ReplicaSet", name: &workload.replica_set, ..about };
         for _ in now..wanted {
@@ -110,7 +120,9 @@ impl DeletionRank {
             ready: status.ready,
             cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or(0),
             ready_since: Reverse(status.ready_since_ms.unwrap_or(0)),
-            restarts: Reverse(status.containers.iter().map(|container| container.restarts).max().unwrap_or(0)),
+            restarts: Reverse(
+                status.containers.iter().map(|container| container.restarts).max().unwrap_or(0),
+            ),
             created: Reverse(status.created_ms),
         }
     }

@@ -63,7 +63,8 @@ impl ServiceNames {
                 continue;
             }
             let (token, after) = (&rest[..length], &rest[length..]);
-            let address = self.find(token, namespace).filter(|_| is_host(&text[..at], token, after, variable));
+            let address =
+                self.find(token, namespace).filter(|_| is_host(&text[..at], token, after, variable));
             at += length;
             match address {
                 Some(address) => at += push_address(&mut out, address, &text[..at - length], after),
@@ -124,7 +125,10 @@ mod tests {
 
     #[test]
     fn replaces_hosts_and_nothing_else() {
-        let address = |last: u8, moved: &[(u16, u16)]| ServiceAddress { ip: IpAddr::from([127, 64, 240, last]), moved: moved.to_vec() };
+        let address = |last: u8, moved: &[(u16, u16)]| ServiceAddress {
+            ip: IpAddr::from([127, 64, 240, last]),
+            moved: moved.to_vec(),
+        };
         let mut names = ServiceNames::default();
         names.addresses.insert(("shop".into(), "web".into()), address(1, &[(80, 40_080)]));
         names.addresses.insert(("shop".into(), "kafka".into()), address(2, &[]));
@@ -147,7 +151,20 @@ mod tests {
         check("A", "kafka.shop.svc", "127.64.240.2");
         check("KAFKA_HOST", "kafka", "127.64.240.2");
         check("HOST", "kafka", "127.64.240.2");
-        for text in ["web", "web:1.2", "web:0", "my-web:80", "web.org", "http://web.org", "http://www.web", "web-2:80", "a/web:80", "sqlite:///web", "wéb:1", ""] {
+        for text in [
+            "web",
+            "web:1.2",
+            "web:0",
+            "my-web:80",
+            "web.org",
+            "http://web.org",
+            "http://www.web",
+            "web-2:80",
+            "a/web:80",
+            "sqlite:///web",
+            "wéb:1",
+            "",
+        ] {
             if text == "web:0" {
                 check("A", text, "127.64.240.1:0");
             } else {

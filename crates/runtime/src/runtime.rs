@@ -72,7 +72,8 @@ impl Runtime {
             None => None,
         };
         let opened = Opened::open(&spec.manifests, &network, &spec.expose);
-        let workload = |deployment| Arc::new(Workload::new(deployment, replicas::initial(&spec.manifests, deployment)));
+        let workload =
+            |deployment| Arc::new(Workload::new(deployment, replicas::initial(&spec.manifests, deployment)));
         let cluster = Arc::new(Cluster {
             workloads: spec.manifests.deployments.iter().map(workload).collect(),
             manifests: Arc::clone(&spec.manifests),
@@ -90,6 +91,7 @@ impl Runtime {
             events: Default::default(),
             pods: Mutex::default(),
             endpoints: watch::channel(Arc::default()).0,
+            ended: Mutex::default(),
         });
         let (meter, mut tasks) = (Arc::new(Meter::default()), JoinSet::new());
         Opened::serve(opened.waiting, &cluster, &mut tasks);
@@ -139,14 +141,17 @@ impl Runtime {
         self.cluster.events.list()
     }
 
-    /// How many replicas a Deployment is to have, and how many are allowed to be at most on one machine.
+    /// How many replicas a Deployment is to have.
     pub fn replicas(&self, namespace: &str, deployment: &str) -> Option<u32> {
         let workload = self.workload(namespace, deployment)?;
         Some(workload.replicas.load(std::sync::atomic::Ordering::Relaxed))
     }
 
     fn workload(&self, namespace: &str, name: &str) -> Option<&Arc<Workload>> {
-        self.cluster.workloads.iter().find(|workload| workload.namespace == namespace && workload.name == name)
+        self.cluster
+            .workloads
+            .iter()
+            .find(|workload| workload.namespace == namespace && workload.name == name)
     }
 
     /// Brings a Deployment to a number of replicas. Returns at once; pods that go end in their own time.
@@ -154,9 +159,8 @@ impl Runtime {
     /// # Errors
     /// When there is no such Deployment, or the number is more than 500.
     pub fn scale(&self, namespace: &str, deployment: &str, replicas: u32) -> Result<(), RuntimeError> {
-        let workload = self.workload(namespace, deployment).ok_or_else(|| RuntimeError::NoSuchDeployment {
-            namespace: namespace.to_owned(),
-            name: deployment.to_owned(),
+        let workload = self.workload(namespace, deployment).ok_or_else(|| {
+            RuntimeError::NoSuchDeployment { namespace: namespace.to_owned(), name: deployment.to_owned() }
         })?;
         self.replicas.scale(&self.cluster, workload, replicas)
     }
@@ -174,11 +178,14 @@ impl Runtime {
         tail_lines: Option<usize>,
     ) -> Result<Vec<u8>, RuntimeError> {
         let found = self.cluster.pod(namespace, pod);
-        let found =
-            found.ok_or_else(|| RuntimeError::NoSuchPod { namespace: namespace.to_owned(), name: pod.to_owned() })?;
+        let found = found.ok_or_else(|| RuntimeError::NoSuchPod {
+            namespace: namespace.to_owned(),
+            name: pod.to_owned(),
+        })?;
         let status = found.status().clone();
         let all = || status.init_containers.iter().chain(&status.containers);
-        let default = status.pod.annotations.get("kubectl.kubernetes.io/default-container").map(String::as_str);
+        let default =
+            status.pod.annotations.get("kubectl.kubernetes.io/default-container").map(String::as_str);
         let chosen = match container.or(default) {
             Some(name) => all().find(|container| container.name == name),
             None => status.containers.first().filter(|_| status.containers.len() == 1),
@@ -263,7 +270,10 @@ fn node(name: String, network: &Network) -> Node {
 
 /// Makes the folder, and keeps the pods' folders of the previous run aside.
 fn make_data_folder(path: &Path) -> Result<PathBuf, RuntimeError> {
-    let failed = |error: std::io::Error| RuntimeError::DataDirectory { path: path.to_owned(), source_text: error.to_string() };
+    let failed = |error: std::io::Error| RuntimeError::DataDirectory {
+        path: path.to_owned(),
+        source_text: error.to_string(),
+    };
     let folder = absolute(path);
     fs::create_dir_all(&folder).map_err(failed)?;
     let (pods, previous) = (folder.join("pods"), folder.join("pods.previous"));

@@ -69,7 +69,9 @@ impl Opened {
             let address = SocketAddr::new(ip, port.port);
             let listener = match proxy::listen(address) {
                 // Ports below 1024 may not be listened on: names lead to another port instead.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => proxy::listen(SocketAddr::new(ip, 0)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    proxy::listen(SocketAddr::new(ip, 0))
+                }
                 other => other,
             };
             match listener {
@@ -120,8 +122,12 @@ impl Opened {
             }
             Err(error) => {
                 let hint = match error.kind() {
-                    io::ErrorKind::PermissionDenied => format!("ports below 1024 need rights; choose another: --expose {name}=0 takes any free one"),
-                    _ => format!("stop what uses port {local_port} (ss -ltnp shows it), or choose another: --expose {name}=0 takes any free one"),
+                    io::ErrorKind::PermissionDenied => format!(
+                        "ports below 1024 need rights; choose another: --expose {name}=0 takes any free one"
+                    ),
+                    _ => format!(
+                        "stop what uses port {local_port} (ss -ltnp shows it), or choose another: --expose {name}=0 takes any free one"
+                    ),
                 };
                 self.problems.push(RuntimeError::Expose {
                     address,
@@ -148,7 +154,8 @@ fn full_name(service: &Service) -> String {
 
 /// The Service and port that `[namespace/]service[:port]` names: without a port the one named `http`, or the first.
 fn find<'a>(manifests: &'a Manifests, name: &str) -> Result<(&'a Service, &'a ServicePort), RuntimeError> {
-    let unknown = |problem: String, hint: String| RuntimeError::ExposeUnknown { name: name.to_owned(), problem, hint };
+    let unknown =
+        |problem: String, hint: String| RuntimeError::ExposeUnknown { name: name.to_owned(), problem, hint };
     let (service_name, port_name) = name.split_once(':').unwrap_or((name, ""));
     let named: Vec<&Service> = manifests
         .services
@@ -158,16 +165,26 @@ fn find<'a>(manifests: &'a Manifests, name: &str) -> Result<(&'a Service, &'a Se
     let service = match named[..] {
         [service] => service,
         [] => {
-            let known: Vec<&str> = manifests.services.iter().map(|service| service.meta.name.as_str()).collect();
-            return Err(unknown("there is no such Service".to_owned(), format!("there are: {}", known.join(", "))));
+            let known: Vec<&str> =
+                manifests.services.iter().map(|service| service.meta.name.as_str()).collect();
+            return Err(unknown(
+                "there is no such Service".to_owned(),
+                format!("there are: {}", known.join(", ")),
+            ));
         }
         _ => {
             let known: Vec<String> = named.iter().map(|service| full_name(service)).collect();
-            return Err(unknown("several namespaces have it".to_owned(), format!("write one of: {}", known.join(", "))));
+            return Err(unknown(
+                "several namespaces have it".to_owned(),
+                format!("write one of: {}", known.join(", ")),
+            ));
         }
     };
     if service.selector.is_empty() {
-        return Err(unknown("the Service selects no pods".to_owned(), "expose one with spec.selector".to_owned()));
+        return Err(unknown(
+            "the Service selects no pods".to_owned(),
+            "expose one with spec.selector".to_owned(),
+        ));
     }
     let mut tcp = service.ports.iter().filter(|port| port.protocol == "TCP");
     let port = if port_name.is_empty() {
@@ -176,7 +193,8 @@ fn find<'a>(manifests: &'a Manifests, name: &str) -> Result<(&'a Service, &'a Se
         tcp.find(|port| port.name == port_name || port.port.to_string() == port_name)
     };
     port.map(|port| (service, port)).ok_or_else(|| {
-        let known: Vec<String> = service.ports.iter().map(|port| format!("{} ({})", port.port, port.name)).collect();
+        let known: Vec<String> =
+            service.ports.iter().map(|port| format!("{} ({})", port.port, port.name)).collect();
         unknown("the Service has no such TCP port".to_owned(), format!("it has: {}", known.join(", ")))
     })
 }

@@ -156,7 +156,8 @@ impl PodStatus {
 
     /// Brings phase and readiness in line with the containers.
     pub(crate) fn settle(&mut self, now_ms: i64) {
-        let begun = |container: &ContainerStatus| container.restarts > 0 || container.waiting_reason().is_none();
+        let begun =
+            |container: &ContainerStatus| container.restarts > 0 || container.waiting_reason().is_none();
         let ended = |container: &ContainerStatus| match &container.state {
             ContainerState::Terminated(termination) => Some(termination.exit_code),
             _ => None,

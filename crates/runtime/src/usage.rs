@@ -111,12 +111,17 @@ impl Running {
     fn enforce_memory_limit(&self, cluster: &Cluster) {
         let container = &self.pod.workload.containers[self.index];
         let Some(limit) = container.limits.get("memory").map(|limit| limit.units()) else { return };
-        let resident: u64 = self.members.iter().filter_map(|pid| procfs::resident_bytes(*pid)).map(|(bytes, _)| bytes).sum();
+        let resident: u64 =
+            self.members.iter().filter_map(|pid| procfs::resident_bytes(*pid)).map(|(bytes, _)| bytes).sum();
         if resident <= limit || self.live.out_of_memory.load(Ordering::Relaxed) {
             return;
         }
         // Pages that processes share after a fork are in the sum more than once; counting them right is dear.
-        let used = if self.members.len() > 1 { self.members.iter().filter_map(|pid| procfs::proportional_bytes(*pid)).sum() } else { resident };
+        let used = if self.members.len() > 1 {
+            self.members.iter().filter_map(|pid| procfs::proportional_bytes(*pid)).sum()
+        } else {
+            resident
+        };
         if used <= limit {
             return;
         }
@@ -132,7 +137,9 @@ impl Running {
     }
 
     fn look_for_wildcards(&self, cluster: &Cluster) {
-        if now_ms() - self.live.started_ms > WILDCARD_WATCH_MS || self.live.told_of_wildcard.load(Ordering::Relaxed) {
+        if now_ms() - self.live.started_ms > WILDCARD_WATCH_MS
+            || self.live.told_of_wildcard.load(Ordering::Relaxed)
+        {
             return;
         }
         let found = procfs::wildcard_listeners(&self.members);
@@ -185,7 +192,8 @@ mod tests {
     #[test]
     fn sums_never_fall() {
         let mut rising = Rising::default();
-        let taken: Vec<f64> = [1.0, 3.0, 2.0, 2.5, 0.0, 1.0].into_iter().map(|sum| rising.take(sum)).collect();
+        let taken: Vec<f64> =
+            [1.0, 3.0, 2.0, 2.5, 0.0, 1.0].into_iter().map(|sum| rising.take(sum)).collect();
         assert_eq!(taken, [1.0, 3.0, 3.0, 3.5, 3.5, 4.5]);
     }
 }

@@ -71,7 +71,9 @@ fn restore(node: &mut Node, lines: &[&str]) {
             let line = lines.get(index(node.line)).copied().unwrap_or_default();
             let rest = line.chars().skip(index(node.column));
             let written: String = rest.take_while(|c| !c.is_whitespace() && !",]}".contains(*c)).collect();
-            if !written.is_empty() && scalar(node).as_deref() != Some(&written) {
+            // JSON that is indented with tabs has no places; nothing is taken from there
+            let plausible = written.starts_with(|c: char| c.is_alphanumeric() || "+-.".contains(c));
+            if plausible && scalar(node).as_deref() != Some(&written) {
                 node.value = NodeValue::Text(written);
             }
         }

@@ -94,16 +94,32 @@ fn unknown_fields_are_warnings() {
 fn all_mistakes_of_all_files_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("a.yaml", "kind: Deployment\n---\napiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 0}]}\n");
+    write(
+        "a.yaml",
+        "kind: Deployment\n---\napiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 0}]}\n",
+    );
     write("b.yml", "a: [1\n");
-    write("c.json", "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"c\"}, \"data\": {\"a\": 1}}");
+    write(
+        "c.json",
+        "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"c\"}, \"data\": {\"a\": 1}}",
+    );
     write("ignored.txt", "{{{");
     let errors = load(&[folder.path().to_owned(), PathBuf::from("no-such-file.yaml")]).unwrap_err();
-    let shown: Vec<String> = errors.iter().map(|error| error.to_string().replace(folder.path().to_str().unwrap(), "")).collect();
+    let shown: Vec<String> =
+        errors.iter().map(|error| error.to_string().replace(folder.path().to_str().unwrap(), "")).collect();
     assert!(shown[0].starts_with("/a.yaml:1:1: apiVersion: required field is missing"), "{shown:#?}");
-    assert!(shown[1].starts_with("/a.yaml:6:23: Service/x: spec.ports[0].port: must be from 1 to 65535, is 0"), "{shown:#?}");
-    assert!(shown.iter().any(|error| error.starts_with("/b.yml:") && error.contains("not valid YAML")), "{shown:#?}");
-    assert!(shown.iter().any(|error| error.starts_with("/c.json:1:") && error.contains("data['a']")), "{shown:#?}");
+    assert!(
+        shown[1].starts_with("/a.yaml:6:23: Service/x: spec.ports[0].port: must be from 1 to 65535, is 0"),
+        "{shown:#?}"
+    );
+    assert!(
+        shown.iter().any(|error| error.starts_with("/b.yml:") && error.contains("not valid YAML")),
+        "{shown:#?}"
+    );
+    assert!(
+        shown.iter().any(|error| error.starts_with("/c.json:1:") && error.contains("data['a']")),
+        "{shown:#?}"
+    );
     assert!(shown.last().unwrap().starts_with("no-such-file.yaml: cannot be read"), "{shown:#?}");
 }
 
@@ -112,8 +128,12 @@ fn a_chart_is_not_a_folder_of_manifests() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Chart.yaml"), "name: x\n").unwrap();
     let error = load(&[folder.path().to_owned()]).unwrap_err().remove(0).to_string();
-    assert!(error.contains("is a Helm chart") && error.contains("hint: render it first (helm template"), "{error}");
-    let errors = load_text("hpa.yaml", "apiVersion: autoscaling/v2\nmetadata:\n  name: {{ .Values.name }}\n").unwrap_err();
+    assert!(
+        error.contains("is a Helm chart") && error.contains("hint: render it first (helm template"),
+        "{error}"
+    );
+    let errors = load_text("hpa.yaml", "apiVersion: autoscaling/v2\nmetadata:\n  name: {{ .Values.name }}\n")
+        .unwrap_err();
     assert!(errors[0].to_string().contains("is a Helm template"), "{errors:?}");
 }
 
@@ -123,8 +143,12 @@ fn lists_and_old_versions() {
                 - {apiVersion: kafka.strimzi.io/v1, kind: KafkaTopic, metadata: {name: t}}\n";
     let manifests = load_text("list.yaml", list).unwrap();
     assert_eq!((manifests.namespaces[0].name.as_str(), manifests.namespaces[0].source.line), ("a", 4));
-    assert_eq!((manifests.others[0].kind.as_str(), manifests.others[0].meta.namespace.as_str()), ("KafkaTopic", "default"));
-    let errors = load_text("old.yaml", "apiVersion: autoscaling/v2beta2\nkind: HorizontalPodAutoscaler\n").unwrap_err();
+    assert_eq!(
+        (manifests.others[0].kind.as_str(), manifests.others[0].meta.namespace.as_str()),
+        ("KafkaTopic", "default")
+    );
+    let errors = load_text("old.yaml", "apiVersion: autoscaling/v2beta2\nkind: HorizontalPodAutoscaler\n")
+        .unwrap_err();
     assert_eq!(
         errors[0].to_string(),
         "old.yaml:1:13: HorizontalPodAutoscaler/?: apiVersion: HorizontalPodAutoscaler of \"autoscaling/v2beta2\" is not \

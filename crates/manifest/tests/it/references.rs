@@ -49,15 +49,46 @@ fn what_fits_is_left_alone() {
 #[test]
 fn what_leads_nowhere_is_found() {
     use Severity::{Error, Warning};
-    finds("selector: {app: web}, ports", "selector: {app: wep}, ports", Warning, &["shop.yaml:15:1: Service/web: spec.selector: selects no pods"]);
-    finds("targetPort: http", "targetPort: htp", Error, &["no container of Deployment/web declares a port named \"htp\"", "declared are: http"]);
-    finds("httpGet: {port: http}", "httpGet: {port: web}", Error, &["readinessProbe.httpGet.port", "declares no port named \"web\""]);
-    finds("kind: Deployment, name: web", "kind: Deployment, name: api", Error, &["there is no Deployment \"api\" in namespace \"shop\""]);
-    finds("spec:\n  selector", "spec:\n  replicas: 2\n  selector", Warning, &["spec.replicas: sets replicas although HorizontalPodAutoscaler/web"]);
+    finds(
+        "selector: {app: web}, ports",
+        "selector: {app: wep}, ports",
+        Warning,
+        &["shop.yaml:15:1: Service/web: spec.selector: selects no pods"],
+    );
+    finds(
+        "targetPort: http",
+        "targetPort: htp",
+        Error,
+        &["no container of Deployment/web declares a port named \"htp\"", "declared are: http"],
+    );
+    finds(
+        "httpGet: {port: http}",
+        "httpGet: {port: web}",
+        Error,
+        &["readinessProbe.httpGet.port", "declares no port named \"web\""],
+    );
+    finds(
+        "kind: Deployment, name: web",
+        "kind: Deployment, name: api",
+        Error,
+        &["there is no Deployment \"api\" in namespace \"shop\""],
+    );
+    finds(
+        "spec:\n  selector",
+        "spec:\n  replicas: 2\n  selector",
+        Warning,
+        &["spec.replicas: sets replicas although HorizontalPodAutoscaler/web"],
+    );
     let more = "kind: Service\nmetadata: {name: web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 81}]}\n---\napiVersion: v1\nkind: Service";
     finds("kind: Service", more, Error, &["Service/web: is there twice; the first is at shop.yaml:15"]);
     let env = "          env: [{name: DB, valueFrom: {secretKeyRef: {name: db, key: url}}}]\n          readinessProbe";
-    finds("          readinessProbe", env, Warning, &["variable DB needs key \"url\" of Secret/db", "hint: add the Secret"]);
+    finds(
+        "          readinessProbe",
+        env,
+        Warning,
+        &["variable DB needs key \"url\" of Secret/db", "hint: add the Secret"],
+    );
+    finds("port: 80,", "port: 80, protocol: UDP,", Warning, &["spec.ports[0].protocol: UDP is not carried"]);
     let mount = "          volumeMounts: [{name: data, mountPath: /data}]\n          readinessProbe";
     finds("          readinessProbe", mount, Error, &["volumeMounts[0].name: no volume is named \"data\""]);
 }

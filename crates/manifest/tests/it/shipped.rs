@@ -15,7 +15,8 @@ fn the_chart_and_the_monitoring_folder_are_read_without_a_word() {
     let manifests = load(&paths).unwrap_or_else(|errors| panic!("{errors:#?}"));
     assert_eq!(manifests.warnings, [], "unknown fields");
     assert_eq!(check(&manifests), [], "references");
-    let names: Vec<_> = manifests.deployments.iter().map(|deployment| deployment.meta.name.as_str()).collect();
+    let names: Vec<_> =
+        manifests.deployments.iter().map(|deployment| deployment.meta.name.as_str()).collect();
     assert_eq!(names, ["todo-backend", "event-service", "todo-frontend"]);
     assert!(manifests.service_monitors.len() == 3);
     assert!(manifests.prometheus_rules.iter().map(|rule| rule.groups.len()).sum::<usize>() > 0);

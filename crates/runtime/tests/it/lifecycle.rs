@@ -14,7 +14,10 @@ async fn replicas_become_ready_and_go_in_order() {
     assert_eq!(hash.len(), 10);
     for pod in &pods {
         assert_eq!((pod.phase, pod.pod.phase.as_str()), (PodPhase::Running, "Running"));
-        assert!(pod.pod.name.starts_with(&format!("web-{hash}-")) && pod.pod.name.len() == "web".len() + 1 + 10 + 1 + 5);
+        assert!(
+            pod.pod.name.starts_with(&format!("web-{hash}-"))
+                && pod.pod.name.len() == "web".len() + 1 + 10 + 1 + 5
+        );
         assert_eq!(pod.pod.controller_name, format!("web-{hash}"));
     }
     assert_ne!(pods[0].ip, pods[1].ip);
@@ -28,7 +31,9 @@ async fn replicas_become_ready_and_go_in_order() {
     let left = world.ready("web", 2).await;
     assert!(left.iter().all(|pod| pod.pod.uid != new.pod.uid), "the youngest goes first");
     assert!(!alive(new.containers[0].pid.unwrap()));
-    assert!(world.runtime.scale("shop", "none", 1).unwrap_err().to_string().contains("no Deployment shop/none"));
+    assert!(
+        world.runtime.scale("shop", "none", 1).unwrap_err().to_string().contains("no Deployment shop/none")
+    );
     assert!(world.runtime.scale("shop", "web", 501).unwrap_err().to_string().contains("at most 500"));
 
     let pids: Vec<u32> = left.iter().filter_map(|pod| pod.containers[0].pid).collect();
@@ -43,12 +48,16 @@ async fn a_crashing_container_backs_off_and_says_how_it_ended() {
     let world = World::start(&deployment("job", 1, "", ""), &runs("job", "echo going down; exit 3"), &[]);
     let container = world
         .until("CrashLoopBackOff", || {
-            Some(world.container("job")).filter(|container| container.waiting_reason() == Some("CrashLoopBackOff"))
+            Some(world.container("job"))
+                .filter(|container| container.waiting_reason() == Some("CrashLoopBackOff"))
         })
         .await;
     assert_eq!(container.restarts, 1, "the first restart is immediate, the second waits");
     let last = container.last_termination.unwrap();
-    assert_eq!((last.exit_code, last.signal, last.reason, last.message.as_str()), (3, None, "Error", "going down"));
+    assert_eq!(
+        (last.exit_code, last.signal, last.reason, last.message.as_str()),
+        (3, None, "Error", "going down")
+    );
     let ContainerState::Waiting { message, .. } = container.state else { panic!() };
     assert!(message.starts_with("back-off 10s restarting failed container=main pod=job-"), "{message}");
     assert!(world.event("BackOff").await.warning);
@@ -74,13 +83,21 @@ async fn probes_take_pods_out_and_restart_them() {
     ask(&pod, "/fail/readyz").unwrap();
     world.until("not ready", || (!world.pods("web")[0].ready).then_some(())).await;
     assert_eq!(world.ready_addresses("web"), 0);
-    assert!(world.event("Unhealthy").await.message.contains("Readiness probe failed: HTTP probe failed with statuscode: 503"));
+    assert!(
+        world
+            .event("Unhealthy")
+            .await
+            .message
+            .contains("Readiness probe failed: HTTP probe failed with statuscode: 503")
+    );
     ask(&pod, "/mend/readyz").unwrap();
     let again = world.ready("web", 1).await.remove(0);
     assert_eq!(again.containers[0].pid, pod.containers[0].pid, "readiness restarts nothing");
 
     ask(&pod, "/fail/healthz").unwrap();
-    let restarted = world.until("restart", || Some(world.container("web")).filter(|container| container.restarts == 1)).await;
+    let restarted = world
+        .until("restart", || Some(world.container("web")).filter(|container| container.restarts == 1))
+        .await;
     assert_eq!(restarted.last_termination.unwrap().exit_code, 143, "SIGTERM ended it");
     assert!(world.event("Killing").await.message.contains("failed liveness probe, will be restarted"));
     world.ready("web", 1).await;
@@ -95,10 +112,15 @@ startupProbe: {tcpSocket: {port: http}, periodSeconds: 1, failureThreshold: 1}
 livenessProbe: {exec: {command: [never, run]}}
 ";
     let world = World::start(&deployment("late", 1, "", probes), &runs("late", "exec sleep 4711"), &[]);
-    let container = world.until("restart", || Some(world.container("late")).filter(|container| container.restarts > 0)).await;
+    let container = world
+        .until("restart", || Some(world.container("late")).filter(|container| container.restarts > 0))
+        .await;
     assert!(!container.started && !container.ready);
     assert!(world.event("Killing").await.message.contains("failed startup probe"));
-    assert!(!world.runtime.events().iter().any(|event| event.reason == "ProbeNotRun"), "liveness was never begun");
+    assert!(
+        !world.runtime.events().iter().any(|event| event.reason == "ProbeNotRun"),
+        "liveness was never begun"
+    );
     world.runtime.shutdown().await;
 }
 
@@ -107,8 +129,13 @@ async fn what_cannot_be_probed_here_says_so_and_counts_as_passed() {
     let probes = "readinessProbe: {grpc: {port: 1}}\nlivenessProbe: {exec: {command: [cat, /tmp/ok]}}\n";
     let world = World::start(&deployment("odd", 1, "", probes), &runs("odd", "exec sleep 4712"), &[]);
     world.ready("odd", 1).await;
-    let messages: Vec<String> =
-        world.runtime.events().into_iter().filter(|event| event.reason == "ProbeNotRun").map(|event| event.message).collect();
+    let messages: Vec<String> = world
+        .runtime
+        .events()
+        .into_iter()
+        .filter(|event| event.reason == "ProbeNotRun")
+        .map(|event| event.message)
+        .collect();
     assert!(messages.iter().any(|message| message.contains("grpc is not run locally")), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("exec: { \"cat /tmp/ok\":")), "{messages:?}");
     world.runtime.shutdown().await;
@@ -138,9 +165,17 @@ lifecycle: {preStop: {exec: {command: [drain]}}}
 #[tokio::test(flavor = "multi_thread")]
 async fn who_ignores_sigterm_is_killed_after_the_grace_period() {
     let grace = "terminationGracePeriodSeconds: 1\n";
-    let world = World::start(&deployment("deaf", 1, grace, ""), &runs("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done"), &[]);
+    let world = World::start(
+        &deployment("deaf", 1, grace, ""),
+        &runs("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done"),
+        &[],
+    );
     let pod = world.ready("deaf", 1).await.remove(0);
-    world.until("trap set", || (world.runtime.log("shop", &pod.pod.name, None, None).unwrap() == b"up\n").then_some(())).await;
+    world
+        .until("trap set", || {
+            (world.runtime.log("shop", &pod.pod.name, None, None).unwrap() == b"up\n").then_some(())
+        })
+        .await;
     let begun = Instant::now();
     world.runtime.scale("shop", "deaf", 0).unwrap();
     world.until("gone", || world.pods("deaf").is_empty().then_some(())).await;
@@ -174,7 +209,12 @@ readinessProbe: {exec: {command: [prepared]}, periodSeconds: 1}
     assert_eq!(pod.containers.len(), 2);
     let ContainerState::Terminated(prepared) = &pod.init_containers[0].state else { panic!("{pod:#?}") };
     assert_eq!((prepared.exit_code, prepared.reason), (0, "Completed"));
-    let log = world.until("log", || Some(world.runtime.log("shop", &pod.pod.name, Some("main"), None).unwrap()).filter(|log| log.ends_with(b"hello\n"))).await;
+    let log = world
+        .until("log", || {
+            Some(world.runtime.log("shop", &pod.pod.name, Some("main"), None).unwrap())
+                .filter(|log| log.ends_with(b"hello\n"))
+        })
+        .await;
     assert_eq!(String::from_utf8(log).unwrap(), "first\nhello\n");
     let error = world.runtime.log("shop", &pod.pod.name, None, None).unwrap_err().to_string();
     assert!(error.contains("hint: it has prepare, main, beside"), "{error}");
@@ -184,7 +224,11 @@ readinessProbe: {exec: {command: [prepared]}, periodSeconds: 1}
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_runtime_leaves_nothing() {
     let name = format!("48{}", std::process::id());
-    let world = World::start(&deployment("web", 2, "", ""), &runs("web", &format!("sleep {name} & sleep {name}")), &[]);
+    let world = World::start(
+        &deployment("web", 2, "", ""),
+        &runs("web", &format!("sleep {name} & sleep {name}")),
+        &[],
+    );
     world.until("processes", || (processes_with(&format!("sleep\0{name}")).len() == 4).then_some(())).await;
     let World { runtime, folder } = world;
     drop(runtime);

@@ -26,7 +26,8 @@ async fn a_taken_port_names_the_remedy_and_the_others_run() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let manifests = deployment("web", 1, "", SERVER) + &service("web");
-    let world = World::start(&manifests, &serves("web"), &[("web", port), ("wep", 0), ("shop/web:metrics", 0)]);
+    let world =
+        World::start(&manifests, &serves("web"), &[("web", port), ("wep", 0), ("shop/web:metrics", 0)]);
     let problems: Vec<String> = world.runtime.problems().iter().map(ToString::to_string).collect();
     assert_eq!(problems.len(), 3, "{problems:#?}");
     let text = problems.join("\n");
@@ -47,8 +48,15 @@ async fn a_program_that_is_not_there_says_which() {
     let world = World::start(&deployment("web", 1, "", ""), "  web: {command: ['./no/such/program']}\n", &[]);
     let event = world.event("Failed").await;
     assert!(event.message.contains("no/such/program: No such file or directory"), "{event:?}");
-    assert!(event.message.contains("hint: build it, or change images: web: command: in tidewatch.yaml"), "{event:?}");
-    let container = world.until("crash loop", || Some(world.container("web")).filter(|container| container.last_termination.is_some())).await;
+    assert!(
+        event.message.contains("hint: build it, or change images: web: command: in tidewatch.yaml"),
+        "{event:?}"
+    );
+    let container = world
+        .until("crash loop", || {
+            Some(world.container("web")).filter(|container| container.last_termination.is_some())
+        })
+        .await;
     let last = container.last_termination.unwrap();
     assert_eq!((last.reason, last.exit_code), ("StartError", 128));
     world.runtime.shutdown().await;
@@ -59,10 +67,16 @@ async fn a_missing_secret_blocks_its_pod_only() {
     let container = "env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: user}}}]\n";
     let world = World::start(&deployment("web", 1, "", container), &serves("web"), &[]);
     let container = world
-        .until("blocked", || Some(world.container("web")).filter(|container| container.waiting_reason() == Some("CreateContainerConfigError")))
+        .until("blocked", || {
+            Some(world.container("web"))
+                .filter(|container| container.waiting_reason() == Some("CreateContainerConfigError"))
+        })
         .await;
     let ContainerState::Waiting { message, .. } = container.state else { panic!() };
-    assert_eq!(message, "secret \"login\" not found in namespace shop; hint: add the Secret to the manifests");
+    assert_eq!(
+        message,
+        "secret \"login\" not found in namespace shop; hint: add the Secret to the manifests"
+    );
     world.runtime.shutdown().await;
 }
 
@@ -82,7 +96,8 @@ async fn listening_on_all_addresses_is_told_with_the_remedy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_instances_do_not_meet() {
     let manifests = deployment("web", 1, "", SERVER) + &service("web");
-    let (one, other) = (World::start(&manifests, &serves("web"), &[]), World::start(&manifests, &serves("web"), &[]));
+    let (one, other) =
+        (World::start(&manifests, &serves("web"), &[]), World::start(&manifests, &serves("web"), &[]));
     let (a, b) = (one.ready("web", 1).await.remove(0), other.ready("web", 1).await.remove(0));
     assert_ne!(a.ip, b.ip);
     one.runtime.shutdown().await;
@@ -95,6 +110,13 @@ async fn two_instances_do_not_meet() {
 async fn a_data_folder_that_cannot_be_made_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("data"), "a file").unwrap();
-    let error = Runtime::start(spec(&deployment("web", 1, "", ""), &runs("web", "exit 0"), &[], folder.path())).unwrap_err();
-    assert!(error.to_string().contains("hint: check its permissions and free space, or choose another with --data-dir"), "{error}");
+    let error =
+        Runtime::start(spec(&deployment("web", 1, "", ""), &runs("web", "exit 0"), &[], folder.path()))
+            .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("hint: check its permissions and free space, or choose another with --data-dir"),
+        "{error}"
+    );
 }

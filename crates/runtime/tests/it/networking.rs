@@ -40,10 +40,16 @@ async fn endpoints_say_what_discovery_needs_and_change_only_when_they_do() {
     let mut endpoints = world.runtime.endpoints();
     let now = endpoints.borrow_and_update().clone();
     let address = &now[0].addresses[0];
-    assert_eq!((now[0].namespace.as_str(), now[0].service.as_str(), &now[0].labels["app"][..]), ("shop", "web", "web"));
+    assert_eq!(
+        (now[0].namespace.as_str(), now[0].service.as_str(), &now[0].labels["app"][..]),
+        ("shop", "web", "web")
+    );
     assert_eq!((address.ip, address.ready, &address.pod), (pod.ip, true, &pod.pod));
     let port = &address.ports[0];
-    assert_eq!((port.name.as_str(), port.port, port.container.as_deref(), port.container_port_name.as_deref()), ("http", 8000, Some("main"), Some("http")));
+    assert_eq!(
+        (port.name.as_str(), port.port, port.container.as_deref(), port.container_port_name.as_deref()),
+        ("http", 8000, Some("main"), Some("http"))
+    );
     assert_eq!(address.pod.images["main"], "registry.example/web:1");
     let quiet = tokio::time::timeout(Duration::from_millis(1500), endpoints.changed()).await;
     assert!(quiet.is_err(), "successful probes change nothing");

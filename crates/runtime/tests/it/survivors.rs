@@ -20,12 +20,16 @@ fn no_process_survives_a_kill() {
     let number = format!("49{}", std::process::id());
     let script = format!("sleep {number} & setsid sleep {number} & exec sleep {number}");
     std::fs::write(folder.path().join("app.yaml"), deployment("web", 2, "", "")).unwrap();
-    std::fs::write(folder.path().join("tidewatch.yaml"), format!("images:\n{}", runs("web", &script))).unwrap();
+    std::fs::write(folder.path().join("tidewatch.yaml"), format!("images:\n{}", runs("web", &script)))
+        .unwrap();
     let mut parent = Command::new(fixture())
-        .args([folder.path().as_os_str(), folder.path().join("data").as_os_str()].iter().fold(vec!["parent".into()], |mut list, part| {
-            list.push(part.to_os_string());
-            list
-        }))
+        .args([folder.path().as_os_str(), folder.path().join("data").as_os_str()].iter().fold(
+            vec!["parent".into()],
+            |mut list, part| {
+                list.push(part.to_os_string());
+                list
+            },
+        ))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -38,5 +42,7 @@ fn no_process_survives_a_kill() {
     parent.wait().unwrap();
     wait_until("all gone", || pids.iter().all(|pid| !alive(*pid)) && sleeping().is_empty());
     let own = |pid: &u32| guards.contains(pid);
-    wait_until("the guard is gone too", || processes_with("pod-fixture\0guard").iter().filter(|pid| own(pid)).count() == 0);
+    wait_until("the guard is gone too", || {
+        processes_with("pod-fixture\0guard").iter().filter(|pid| own(pid)).count() == 0
+    });
 }

@@ -77,7 +77,11 @@ impl World {
                 return answer;
             }
             if Instant::now() > deadline {
-                panic!("{what}: not in time\npods: {:#?}\nevents: {:#?}", self.runtime.pods(), self.runtime.events());
+                panic!(
+                    "{what}: not in time\npods: {:#?}\nevents: {:#?}",
+                    self.runtime.pods(),
+                    self.runtime.events()
+                );
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -153,7 +157,9 @@ pub(crate) fn alive(pid: u32) -> bool {
 
 /// Processes whose command line has this text.
 pub(crate) fn processes_with(text: &str) -> Vec<u32> {
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(text) && alive(*pid)
