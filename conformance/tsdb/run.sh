@@ -4,10 +4,11 @@
 #   1. tidewatch fills a folder (30 h, checkpoints, chunk files) and is killed with SIGKILL; promtool dumps it.
 #   2. A real Prometheus opens a copy of that folder, answers queries from it, makes blocks of it and ends;
 #      promtool dumps what it made.
-#   3. A real Prometheus scrapes itself and is killed with SIGKILL; tidewatch opens what it left.
+#   3. A real Prometheus scrapes itself and is killed with SIGKILL, then started and ended in peace; tidewatch opens
+#      what it left each time.
 #
 # Needs prometheus and promtool 3.x on the PATH (or in $(go env GOPATH)/bin); says so and ends with 0 without them.
-# Takes about two minutes, most of it for Prometheus to fill chunks. Everything happens in a temporary folder.
+# Takes about four minutes, most of it for Prometheus to fill chunks. Everything happens in a temporary folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -96,10 +97,22 @@ CONFIG
 echo '[]' >"$work/targets.json"
 start_prometheus "$work/theirs" "$work/self.yml" "$work/log"
 echo "[{\"targets\": [\"$address\"]}]" >"$work/targets.json"
-# Head chunks reach the disk a minute at a time.
-wait_for 180 "Prometheus has written chunks" sh -c "[ \$(stat -c %s '$work'/theirs/chunks_head/000001) -gt 200000 ]"
+# Full chunks are written once a minute, and flushed when it ends in peace.
+has_full_chunks() {
+    curl -fsS "http://$address/metrics" | grep -E '^prometheus_tsdb_mmap_chunks_total [1-9]'
+}
+wait_for 180 "Prometheus has full chunks" has_full_chunks
 kill -9 "$child" && wait "$child" 2>/dev/null || true
 child=
+promtool tsdb dump "$work/theirs" >"$work/dump"
+"$folder" compare "$work/theirs" <"$work/dump"
+
+start_prometheus "$work/theirs" "$work/empty.yml" "$work/log"
+kill "$child" && wait "$child" || true
+child=
+chunks=$(cat "$work"/theirs/chunks_head/* | wc -c)
+echo "the same after another start and a peaceful end, with $chunks bytes of chunks"
+[ "$chunks" -gt 100000 ]
 promtool tsdb dump "$work/theirs" >"$work/dump"
 "$folder" compare "$work/theirs" <"$work/dump"
 echo "equal in all three"

@@ -149,7 +149,7 @@ fn query(tsdb: &Tsdb) {
     let mut columns = Columns::default();
     let mut ask = |what: &str, matchers: &[Matcher], start: i64| {
         for _ in 0..3 {
-            let from = Instant::now();
+            let (from, busy) = (Instant::now(), cpu());
             let selected = tsdb.select(&Selection { matchers, start, end }).expect("selects");
             let after_select = from.elapsed();
             let mut samples = 0;
@@ -159,12 +159,14 @@ fn query(tsdb: &Tsdb) {
                 samples += columns.len();
             }
             let all = from.elapsed();
-            let decode = (all - after_select).as_nanos() as f64 / samples as f64;
+            let busy = cpu() - busy;
             println!(
-                "  {what:<32} {:>6} series {samples:>9} samples: select {:>7.2} ms, all {:>8.2} ms, {decode:.2} ns/sample",
+                "  {what:<26} {:>6} series {samples:>9} samples: select {:>6.2} ms, all {:>7.2} ms; processor {:>7.2} ms, {:.2} ns/sample",
                 selected.len(),
                 after_select.as_secs_f64() * 1e3,
-                all.as_secs_f64() * 1e3
+                all.as_secs_f64() * 1e3,
+                busy.as_secs_f64() * 1e3,
+                busy.as_nanos() as f64 / samples as f64
             );
         }
     };
@@ -208,16 +210,21 @@ fn replay() {
 }
 
 fn memory() {
-    let series = 200_000;
-    println!("\n{series} series with one hour of samples every 5 min");
+    let (series, targets) = (200_000, 200);
+    println!("\n{series} series of {targets} targets, one hour of samples every 5 min");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut batch = new_batch(series);
+    let mut batches: Vec<Batch> = (0..targets).map(|_| Batch::default()).collect();
+    for s in 0..series {
+        batches[s % targets].push(SeriesRef::UNKNOWN, labels(s), START, 0.0);
+    }
     let before = resident();
     let tsdb = Tsdb::open(folder.path(), options(true)).expect("opens");
     let mut noise = Noise(7);
     for i in 0..12 {
-        step(&mut batch, START + i * 300_000, &mut noise);
-        tsdb.append(&mut batch).expect("appends");
+        for batch in &mut batches {
+            step(batch, START + i * 300_000, &mut noise);
+            tsdb.append(batch).expect("appends");
+        }
     }
     let stats = tsdb.stats();
     report("  heap of the process, labels aside", (resident() - before) / series as f64, "bytes/series");

@@ -135,6 +135,10 @@ impl Tsdb {
             head.note_time(latest);
         }
         let accepted = staging.rows.len() + staging.known;
+        if created > 0 {
+            staging.new = Vec::new();
+            staging.new_by_labels = HashMap::new();
+        }
         Counters::add(&self.counters.samples_appended, staging.rows.len());
         Counters::add(&self.counters.series_created, created);
         Appended { accepted, rejected: batch.rows.len() - accepted, created }
@@ -144,8 +148,9 @@ impl Tsdb {
 impl Staging {
     fn clear(&mut self) {
         self.rows.clear();
-        self.new.clear();
-        self.new_by_labels.clear();
+        // New series are rare but for the first batches: their memory is not kept.
+        self.new = Vec::new();
+        self.new_by_labels = HashMap::new();
         self.samples.clear();
         self.series.clear();
         self.known = 0;

@@ -9,10 +9,12 @@
 
 mod load;
 mod matching;
+mod order;
 mod postings;
 mod series;
 
 pub(crate) use load::load;
+pub(crate) use order::Rank;
 use postings::Postings;
 pub(crate) use series::{CHUNK_RANGE, Last, Series, Staged};
 

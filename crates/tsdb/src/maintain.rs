@@ -54,9 +54,19 @@ impl Tsdb {
             note(self.move_full_chunks(&mut writer));
             writer.wal.handle()
         };
+        self.order();
         note(log.and_then(|(file, path)| file.sync_data().doing("sync", &path)));
         note(self.checkpoint_if_due(&mut maintenance, now));
         first_error
+    }
+
+    /// Brings the order of the series up to date; only appends of this moment wait for it, not for the sorting.
+    fn order(&self) {
+        let unordered = read_guard(&self.head).unordered();
+        if let Some(unordered) = unordered {
+            let ordered = unordered.sort();
+            write_guard(&self.head).set_order(&ordered);
+        }
     }
 
     /// Forgets old chunks, finishes open ones that nothing is added to, and removes series that have none left.
@@ -106,7 +116,7 @@ impl Tsdb {
         let expired: Vec<_> =
             files.iter().take_while(|f| f.number() < end && f.max_time() < cutoff).cloned().collect();
         let Some(last) = expired.last() else { return Ok(()) };
-        write_guard(&self.head).files = Arc::new(files.from_number(last.number() + 1));
+        write_guard(&self.head).files = Arc::new(files.starting_at(last.number() + 1));
         for file in &expired {
             fs::remove_file(file.path()).doing("remove", file.path())?;
         }

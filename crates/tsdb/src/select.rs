@@ -7,7 +7,7 @@
 use crate::chunk::decode;
 use crate::database::{Tsdb, read_guard};
 use crate::error::TsdbError;
-use crate::head;
+use crate::head::{self, Rank};
 use crate::mapped::{ChunkFiles, Position};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tidewatch_model::{Columns, LabelQuery, Labels, Select, SelectError, Selectio
 /// A series as it was when it was asked for.
 struct SelectedSeries {
     labels: Labels,
+    rank: Rank,
     start: i64,
     end: i64,
     files: Arc<ChunkFiles>,
@@ -42,8 +43,18 @@ impl SelectedSeries {
             count(series.open_count());
             open = series.open().into();
         }
-        let labels = series.labels().clone();
-        (bound > 0).then(|| Self { labels, start, end, files: Arc::clone(files), mapped, full, open, bound })
+        let (labels, rank) = (series.labels().clone(), series.rank());
+        (bound > 0).then(|| Self {
+            labels,
+            rank,
+            start,
+            end,
+            files: Arc::clone(files),
+            mapped,
+            full,
+            open,
+            bound,
+        })
     }
 
     fn decode(&self, into: &mut Columns) -> Result<(), TsdbError> {
@@ -88,7 +99,7 @@ impl Select for Tsdb {
             let series = slots.iter().filter_map(|slot| head.series(*slot));
             series.filter_map(|s| SelectedSeries::new(s, &head.files, start, end).map(Box::new)).collect()
         };
-        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        found.sort_unstable_by(|a, b| Rank::compare((a.rank, &a.labels), (b.rank, &b.labels)));
         Ok(found.into_iter().map(|s| s as Box<dyn Series>).collect())
     }
 

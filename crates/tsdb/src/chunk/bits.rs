@@ -10,11 +10,14 @@ pub(crate) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
+    /// How many bits of a window are valid at least.
+    pub(crate) const VALID: u32 = 57;
+
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, position: 0 }
     }
 
-    /// The bits at the position, left-aligned; the first 57 are valid, zeros beyond the end.
+    /// The bits at the position, left-aligned; the first [`Self::VALID`] are valid, zeros beyond the end.
     #[inline(always)]
     pub(crate) fn window(&self) -> u64 {
         let at = self.position >> 3;
@@ -39,7 +42,7 @@ impl<'a> BitReader<'a> {
     /// The next 1 to 64 bits.
     #[inline(always)]
     pub(crate) fn read(&mut self, count: u32) -> u64 {
-        if count <= 57 {
+        if count <= Self::VALID {
             let value = self.window() >> (64 - count);
             self.skip(count);
             return value;

@@ -67,12 +67,9 @@ impl<'a> XorDecoder<'a> {
                 let delta = self.bits.uvarint().ok_or(ChunkError::Invalid(1))?;
                 self.delta = delta.cast_signed();
                 self.time = self.time.wrapping_add(self.delta);
-                self.next_value()?;
+                self.next_value(self.bits.window(), 0)?;
             }
-            _ => {
-                self.next_time();
-                self.next_value()?;
-            }
+            _ => self.next_sample()?,
         }
         if self.bits.overrun() {
             return Err(ChunkError::Truncated { read: self.read, expected: self.expected });
@@ -91,47 +88,41 @@ impl<'a> XorDecoder<'a> {
         Ok(())
     }
 
+    /// Time and value of the third sample and all after it, as far as possible from one look at the bits.
     #[inline(always)]
-    fn next_time(&mut self) {
+    fn next_sample(&mut self) -> Result<(), ChunkError> {
         let window = self.bits.window();
         if window >> 63 == 0 {
-            self.bits.skip(1);
-        } else {
-            let change = match (!window).leading_zeros() {
-                1 => self.sized(window << 2, 2, 14),
-                2 => self.sized(window << 3, 3, 17),
-                3 => self.sized(window << 4, 4, 20),
-                _ => {
-                    self.bits.skip(4);
-                    self.bits.read(64).cast_signed()
-                }
-            };
-            self.delta = self.delta.wrapping_add(change);
+            self.time = self.time.wrapping_add(self.delta);
+            return self.next_value(window, 1);
         }
+        let (change, window, used) = match (!window).leading_zeros() {
+            1 => (sized(window << 2, 14), window, 16),
+            2 => (sized(window << 3, 17), window, 20),
+            3 => (sized(window << 4, 20), window, 24),
+            _ => {
+                self.bits.skip(4);
+                (self.bits.read(64).cast_signed(), self.bits.window(), 0)
+            }
+        };
+        self.delta = self.delta.wrapping_add(change);
         self.time = self.time.wrapping_add(self.delta);
+        self.next_value(window, used)
     }
 
-    /// A change of `size` bits at the top of `field`: everything above half the range is negative.
+    /// The value behind the first `used` bits of the window at the position.
     #[inline(always)]
-    fn sized(&mut self, field: u64, prefix: u32, size: u32) -> i64 {
-        self.bits.skip(prefix + size);
-        let change = (field >> (64 - size)).cast_signed();
-        if change > 1 << (size - 1) { change - (1 << size) } else { change }
-    }
-
-    #[inline(always)]
-    fn next_value(&mut self) -> Result<(), ChunkError> {
-        let window = self.bits.window();
-        if window >> 63 == 0 {
-            self.bits.skip(1);
+    fn next_value(&mut self, window: u64, used: u32) -> Result<(), ChunkError> {
+        let control = window << used;
+        if control >> 63 == 0 {
+            self.bits.skip(used + 1);
             return Ok(());
         }
-        if window >> 62 == 0b10 {
-            self.bits.skip(2);
-        } else {
-            self.bits.skip(13);
-            let leading = (window >> 57 & 31) as u8;
-            let length = match (window >> 51 & 63) as u8 {
+        let mut prefix = 2;
+        if control >> 62 == 0b11 {
+            prefix = 13;
+            let leading = (control >> 57 & 31) as u8;
+            let length = match (control >> 51 & 63) as u8 {
                 0 => 64,
                 length => length,
             };
@@ -141,9 +132,23 @@ impl<'a> XorDecoder<'a> {
             (self.leading, self.trailing) = (leading, trailing);
         }
         let length = 64 - u32::from(self.leading) - u32::from(self.trailing);
-        self.value ^= self.bits.read(length) << self.trailing;
+        self.bits.skip(used + prefix);
+        let change = if used + prefix + length <= BitReader::VALID {
+            self.bits.skip(length);
+            control << prefix >> (64 - length)
+        } else {
+            self.bits.read(length)
+        };
+        self.value ^= change << self.trailing;
         Ok(())
     }
+}
+
+/// A change of `size` bits at the top of a word: everything above half the range is negative.
+#[inline(always)]
+fn sized(field: u64, size: u32) -> i64 {
+    let change = (field >> (64 - size)).cast_signed();
+    if change > 1 << (size - 1) { change - (1 << size) } else { change }
 }
 
 /// Adds the samples of a chunk that lie within `start..=end` to the columns. After an error the columns are as before.

@@ -4,6 +4,7 @@
 //! chunks, and what a reader needs of a range. When a chunk is full is decided as in Prometheus, so that both cut the
 //! same chunks from the same samples.
 
+use super::order::Rank;
 use crate::chunk::XorEncoder;
 use crate::mapped::{ChunkRef, ChunkRefs};
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) struct Series {
     open_end: i64,
     full: Vec<FullChunk>,
     mapped: ChunkRefs,
+    rank: Rank,
     /// The last sample staged; the last one appended, but during an append.
     last: Last,
 }
@@ -70,6 +72,7 @@ impl Series {
             open_end: 0,
             full: Vec::new(),
             mapped: ChunkRefs::default(),
+            rank: Rank::default(),
             last: Last { time: i64::MIN, value: None },
         }
     }
@@ -81,6 +84,15 @@ impl Series {
 
     pub(crate) fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// The place among all series in the order of labels.
+    pub(crate) fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    pub(crate) fn set_rank(&mut self, rank: Rank) {
+        self.rank = rank;
     }
 
     pub(crate) fn mapped(&self) -> &ChunkRefs {

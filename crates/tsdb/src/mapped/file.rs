@@ -110,7 +110,7 @@ impl ChunkFiles {
     }
 
     /// The same files from a number on.
-    pub(crate) fn from_number(&self, number: u32) -> Self {
+    pub(crate) fn starting_at(&self, number: u32) -> Self {
         Self(self.0.iter().filter(|f| f.number >= number).cloned().collect())
     }
 

@@ -242,6 +242,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn zstd_is_refused_by_name() {
+        let mut out = Vec::new();
+        frame(&mut out, 0, b"something", ZSTD);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("00000000");
+        std::fs::write(&path, out).unwrap();
+        let error = RecordReader::open(&path).unwrap().next().unwrap_err().to_string();
+        assert!(error.contains("00000000 holds records compressed with zstd"), "{error}");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {

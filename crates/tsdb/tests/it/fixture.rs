@@ -29,7 +29,7 @@ pub(crate) fn labels(series: usize) -> Labels {
 /// A value that depends on series and time and compresses neither perfectly nor not at all.
 pub(crate) fn value(series: usize, time: i64) -> f64 {
     let step = time / 1000 * (series as i64 + 1);
-    if series % 5 == 0 { step as f64 } else { (step % 977) as f64 * 0.37 }
+    if series.is_multiple_of(5) { step as f64 } else { (step % 977) as f64 * 0.37 }
 }
 
 /// Appends a sample to each of the series at a time and gives the number accepted.

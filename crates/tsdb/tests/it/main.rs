@@ -4,5 +4,6 @@ mod concurrent;
 mod durability;
 mod fixture;
 mod full_disk;
+mod killed;
 mod lifetime;
 mod queries;

@@ -14,7 +14,7 @@ fn filled(folder: &std::path::Path) -> Tsdb {
     for i in 0..60 {
         scrape(&tsdb, &mut third, 5..15, START + 2 * HOUR + i * MINUTE);
     }
-    tsdb.maintain(START + 3 * HOUR).unwrap();
+    tsdb.maintain(START + 3 * HOUR).expect("maintains");
     tsdb
 }
 
