@@ -227,3 +227,57 @@ async fn the_machine_is_told_as_node_exporter_tells_it() {
     assert!(page.contains("node_uname_info{"));
     world.runtime.shutdown().await;
 }
+
+/// The rows of a section of the list of used metrics: the name and its labels.
+fn listed(section: &str) -> Vec<(String, Vec<String>)> {
+    let list = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics-used.md");
+    let text = std::fs::read_to_string(list).unwrap();
+    let rest =
+        text.split_once(&format!("\n## {section}")).unwrap_or_else(|| panic!("no section {section}")).1;
+    let body = rest.split_once("\n## ").map_or(rest, |(body, _)| body);
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    body.lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').collect();
+            // Label values stand in brackets behind the label's name.
+            let labels = cells[3].split(['(', ')']).step_by(2).flat_map(quoted).collect();
+            (quoted(cells[1]).remove(0), labels)
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_dashboards_and_rules_use_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let chart = std::fs::read_to_string(root.join("kubernetes/todo-app-prod.yaml")).unwrap();
+    // Two of the three images are there and sleep, the third crashes.
+    let images = "  todo-backend: {command: [sleep, '4716']}\n  todo-frontend: {command: [sleep, '4716']}\n  \
+                  todo-event-service: {command: ['false']}\n";
+    let world = World::start(&chart, images, &[]);
+    world
+        .until("crash loop", || {
+            let crashing = world.container("event-service");
+            (crashing.waiting_reason() == Some("CrashLoopBackOff")).then_some(())
+        })
+        .await;
+    let (mut objects, mut containers, mut machine) = (String::new(), String::new(), String::new());
+    world.runtime.kube_state_metrics(&mut objects);
+    world.runtime.cadvisor_metrics(&mut containers);
+    world.runtime.node_metrics(&mut machine);
+    for (section, page) in
+        [("kube-state-metrics", &objects), ("cAdvisor", &containers), ("node-exporter", &machine)]
+    {
+        well_formed(page);
+        let rows = listed(section);
+        assert!(rows.len() >= 2, "{section}: {rows:?}");
+        for (name, labels) in rows {
+            let has = |line: &str| {
+                line.strip_prefix(&name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                    && labels.iter().all(|label| line.contains(&format!("{label}=\"")))
+            };
+            assert!(page.lines().any(has), "{section}: no series of {name} with {labels:?}");
+        }
+    }
+    world.runtime.shutdown().await;
+}
