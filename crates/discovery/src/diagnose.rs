@@ -6,7 +6,9 @@
 use crate::monitor::{job_name, namespaces};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use tidewatch_manifest::{EndpointPort, Endpoints, MonitorEndpoint, MonitorPort, ServiceMonitor};
+use tidewatch_manifest::{
+    EndpointPort, Endpoints, LabelSelector, MonitorEndpoint, MonitorPort, Other, ServiceMonitor,
+};
 
 /// Something odd about a monitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,21 @@ pub fn diagnose(monitors: &[ServiceMonitor], endpoints: &[Endpoints]) -> Vec<Dia
     found
 }
 
+/// Objects of the Prometheus operator that ask for scraping and are not read yet.
+pub fn not_scraped(others: &[Other]) -> Vec<Diagnosis> {
+    let asks = |other: &&Other| {
+        other.api_version.starts_with("monitoring.coreos.com/")
+            && matches!(other.kind.as_str(), "PodMonitor" | "Probe" | "ScrapeConfig")
+    };
+    let report = |other: &Other| Diagnosis {
+        source: other.meta.source.to_string(),
+        monitor: format!("{}/{}", other.meta.namespace, other.meta.name),
+        message: format!("{} is not supported yet, nothing is scraped for it", other.kind),
+        hint: "use a ServiceMonitor, or scrape_configs in a prometheus.yml".to_owned(),
+    };
+    others.iter().filter(asks).map(report).collect()
+}
+
 fn no_namespace(monitor: &ServiceMonitor, names: Option<&[String]>, all: &[Endpoints]) -> Diagnosis {
     let existing: BTreeSet<&str> = all.iter().map(|service| service.namespace.as_str()).collect();
     let message = match names {
@@ -87,10 +104,8 @@ fn unmet(monitor: &ServiceMonitor, service: &Endpoints) -> (usize, Vec<String>) 
         }
     }
     for requirement in &monitor.selector.match_expressions {
-        let single = tidewatch_manifest::LabelSelector {
-            match_expressions: vec![requirement.clone()],
-            ..Default::default()
-        };
+        let single =
+            LabelSelector { match_expressions: vec![requirement.clone()], ..LabelSelector::default() };
         if single.matches(&service.labels) {
             met += 1;
         } else {
@@ -169,9 +184,14 @@ fn no_port(monitor: &ServiceMonitor, endpoint: &MonitorEndpoint, service: &Endpo
     Some(Diagnosis::new(monitor, message, hint))
 }
 
+/// A pod as `namespace/name`, its port, and a path.
+type Page<'a> = (String, u16, &'a str);
+/// A monitor by its index, and its job and Service in words.
+type Scrapes = Vec<(usize, String)>;
+
 /// Pods whose port and path more than one job, or one job through more than one Service, would scrape.
 fn scraped_twice(monitors: &[ServiceMonitor], endpoints: &[Endpoints]) -> Vec<Diagnosis> {
-    let mut scraped: BTreeMap<(String, u16, &str), Vec<(usize, String)>> = BTreeMap::new();
+    let mut scraped: BTreeMap<Page<'_>, Scrapes> = BTreeMap::new();
     for (at, monitor) in monitors.iter().enumerate() {
         let namespaces = namespaces(monitor);
         for service in endpoints {
@@ -192,7 +212,7 @@ fn scraped_twice(monitors: &[ServiceMonitor], endpoints: &[Endpoints]) -> Vec<Di
         }
     }
     // one report for each set of jobs, not for each pod
-    let mut sets: BTreeMap<Vec<(usize, String)>, Vec<String>> = BTreeMap::new();
+    let mut sets: BTreeMap<Scrapes, Vec<String>> = BTreeMap::new();
     for ((pod, port, path), mut by) in scraped {
         by.sort();
         by.dedup();
@@ -200,7 +220,7 @@ fn scraped_twice(monitors: &[ServiceMonitor], endpoints: &[Endpoints]) -> Vec<Di
             sets.entry(by).or_default().push(format!("{pod}:{port}{path}"));
         }
     }
-    let report = |(by, targets): (Vec<(usize, String)>, Vec<String>)| {
+    let report = |(by, targets): (Scrapes, Vec<String>)| {
         let names: Vec<&str> = by.iter().map(|(_, name)| name.as_str()).collect();
         let more = if targets.len() > 1 { format!(" and {} more", targets.len() - 1) } else { String::new() };
         let message =

@@ -15,7 +15,7 @@ mod diagnose;
 mod file;
 mod follow;
 
-pub use diagnose::{Diagnosis, diagnose};
+pub use diagnose::{Diagnosis, diagnose, not_scraped};
 pub use endpoints::target_group;
 pub use error::DiscoveryError;
 pub use file::FileTargets;

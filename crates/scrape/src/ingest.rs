@@ -223,3 +223,71 @@ pub(crate) fn learn(scratch: &Scratch, cache: &mut Cache, counters: &Counters) -
     add(&counters.sample_series_limit, refused.series_limit);
     refused
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocations;
+
+    /// Reads a page as a scrape does, and lets a store give handles.
+    fn scrape(
+        page: &str,
+        cache: &mut Cache,
+        metadata: &mut Metadata,
+        scratch: &mut Scratch,
+        time: i64,
+    ) -> Counts {
+        let config = ScrapeConfig::new("j");
+        let target = Labels::from_pairs([("instance", "i"), ("job", "j")]);
+        let counters = Counters::default();
+        scratch.clear();
+        let mut ingest =
+            Ingest { config: &config, target: &target, cache, metadata, counters: &counters, time };
+        let (counts, read) = ingest.page(page.as_bytes(), Format::Text, scratch);
+        read.unwrap();
+        for (number, row) in scratch.batch.rows.iter_mut().enumerate() {
+            row.series = SeriesRef(number as u64 + 1);
+        }
+        assert!(!learn(scratch, cache, &counters).any());
+        counts
+    }
+
+    #[test]
+    fn a_steady_page_allocates_nothing_per_sample() {
+        let mut page = String::from("# HELP a_total Some \"help\".\n# TYPE a_total counter\n");
+        for number in 0..1000 {
+            page.push_str(&format!("a_total{{method=\"GET\",path=\"/p\\\\{number}\"}} {number}.5\n"));
+        }
+        let (mut cache, mut metadata, mut scratch) = (Cache::new(), Metadata::default(), Scratch::default());
+        let first = scrape(&page, &mut cache, &mut metadata, &mut scratch, 1);
+        assert_eq!(first, Counts { scraped: 1000, kept: 1000, added: 1000 });
+        let mut again = Counts::default();
+        let count = allocations::during(|| {
+            again = scrape(&page, &mut cache, &mut metadata, &mut scratch, 2);
+        });
+        assert_eq!(again, Counts { scraped: 1000, kept: 1000, added: 0 });
+        assert!(count < 60, "{count} allocations for 1000 samples");
+    }
+
+    #[test]
+    fn refused_new_series_are_not_marked_stale() {
+        let (mut cache, mut metadata, mut scratch) = (Cache::new(), Metadata::default(), Scratch::default());
+        scrape("a 1\n", &mut cache, &mut metadata, &mut scratch, 1);
+        let config = ScrapeConfig::new("j");
+        let (target, counters) = (Labels::empty(), Counters::default());
+        let mut ingest = |page: &str, scratch: &mut Scratch, cache: &mut Cache| {
+            scratch.clear();
+            let metadata = &mut metadata;
+            let mut ingest =
+                Ingest { config: &config, target: &target, cache, metadata, counters: &counters, time: 2 };
+            ingest.page(page.as_bytes(), Format::Text, scratch).1.unwrap();
+        };
+        ingest("a 1\nb 1\n", &mut scratch, &mut cache);
+        scratch.batch.rows[0].series = SeriesRef(1);
+        scratch.batch.rows[1].rejected = Some(Rejection::SeriesLimit);
+        assert_eq!(learn(&scratch, &mut cache, &counters).series_limit, 1);
+        ingest("", &mut scratch, &mut cache);
+        let stale: Vec<String> = scratch.batch.rows.iter().map(|row| row.labels.to_string()).collect();
+        assert_eq!(stale, ["a{instance=\"i\", job=\"j\"}"]);
+    }
+}

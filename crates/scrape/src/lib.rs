@@ -8,6 +8,9 @@
 //! A page goes one way: `fetch` (bytes) → `ingest` (entries, through the `cache` of series) → `Append` → `report` (up and
 //! friends), driven by one `scrape_loop` per target, which `scraper` starts and stops.
 
+#[cfg(test)]
+mod allocations;
+
 mod error;
 mod options;
 mod stats;
@@ -26,6 +29,8 @@ mod metadata;
 mod mutate;
 mod report;
 
+mod processing;
+mod schedule;
 mod scrape_loop;
 mod scraper;
 

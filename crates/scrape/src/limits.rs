@@ -56,7 +56,7 @@ mod tests {
         let labels = Labels::from_pairs([("__name__", "m"), ("long_name", "v"), ("x", "value")]);
         let check = |limits: ScrapeLimits, expected: Result<(), &str>| {
             let found = check_label_limits(&labels, &limits).map_err(|error| error.to_string());
-            assert_eq!(found.as_ref().map(|()| ()).map_err(String::as_str), expected);
+            assert_eq!(found.as_ref().copied().map_err(String::as_str), expected);
         };
         let none = ScrapeLimits::default();
         check(none, Ok(()));

@@ -14,20 +14,19 @@
 
 use crate::ScrapeError;
 use crate::cache::Cache;
-use crate::fetch::{Answer, Fetcher, gunzip};
-use crate::ingest::{Counts, Ingest, Refused, Scratch, learn};
+use crate::fetch::Fetcher;
+use crate::ingest::{Ingest, Scratch};
 use crate::options::ScrapeOptions;
-use crate::report::{Outcome, Report};
+use crate::processing::{Processing, Work};
+use crate::report::Report;
 use crate::request::PageRequest;
+use crate::schedule::Schedule;
 use crate::stats::{Counters, add};
 use crate::target::Target;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tidewatch_exposition::Format;
 use tidewatch_manifest::ScrapeConfig;
 use tidewatch_model::{Append, Clock};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// What all loops use.
@@ -44,15 +43,15 @@ pub(crate) struct Shared {
     pub(crate) scratches: Mutex<Vec<Scratch>>,
 }
 
-const NO_PANIC: &str = "no code panics while it holds this lock";
+pub(crate) const NO_PANIC: &str = "no code panics while it holds this lock";
 
 impl Shared {
-    fn take_page(&self) -> Vec<u8> {
+    pub(crate) fn take_page(&self) -> Vec<u8> {
         self.pages.lock().expect(NO_PANIC).pop().unwrap_or_default()
     }
 
     /// Keeps the memory of a few pages that are not huge.
-    fn give_page(&self, page: Vec<u8>) {
+    pub(crate) fn give_page(&self, page: Vec<u8>) {
         let mut pages = self.pages.lock().expect(NO_PANIC);
         if pages.len() < 8 && page.capacity() <= 4 << 20 {
             pages.push(page);

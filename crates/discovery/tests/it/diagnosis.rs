@@ -1,8 +1,8 @@
 //! Monitors that find nothing, or twice, say why.
 
 use crate::{monitor, monitors, service};
-use tidewatch_discovery::diagnose;
-use tidewatch_manifest::Endpoints;
+use tidewatch_discovery::{diagnose, not_scraped};
+use tidewatch_manifest::{Endpoints, load_text};
 
 fn services() -> Vec<Endpoints> {
     vec![
@@ -18,7 +18,7 @@ fn check(spec: &str, expected: &[(&str, &str)]) {
     for (found, (message, hint)) in found.iter().zip(expected) {
         assert!(found.message.contains(message), "{found}");
         assert!(found.hint.contains(hint), "{found}");
-        assert!(found.to_string().starts_with("monitors.yaml:1: ServiceMonitor shop/web: "), "{found}");
+        assert!(found.to_string().starts_with("monitors.yaml:1: monitor shop/web: "), "{found}");
     }
 }
 
@@ -32,7 +32,10 @@ fn a_monitor_that_finds_its_targets_is_fine() {
 fn an_empty_namespace_names_those_that_have_services() {
     check(
         "{selector: {}, namespaceSelector: {matchNames: [prod]}, endpoints: [{port: metrics}]}",
-        &[("no Service in namespace prod", "there are Services in shop; set spec.namespaceSelector.matchNames, or any: true")],
+        &[(
+            "no Service in namespace prod",
+            "there are Services in shop; set spec.namespaceSelector.matchNames, or any: true",
+        )],
     );
 }
 
@@ -63,14 +66,33 @@ fn an_absent_port_names_those_that_exist() {
 #[test]
 fn two_monitors_on_the_same_port_are_named() {
     let one = |name: &str, path: &str| {
-        format!("apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{matchLabels: {{app: web}}}}, endpoints: [{{port: metrics{path}}}]}}\n")
+        format!(
+            "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{selector: {{matchLabels: {{app: web}}}}, endpoints: [{{port: metrics{path}}}]}}\n"
+        )
     };
-    let found = diagnose(&monitors(&format!("{}---\n{}", one("a", ""), one("b", ", path: /metrics"))), &services());
+    let found =
+        diagnose(&monitors(&format!("{}---\n{}", one("a", ""), one("b", ", path: /metrics"))), &services());
     let [found] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!(
         found.message,
         "shop/web-1:9464/metrics and 1 more is scraped 2 times: by serviceMonitor/shop/a/0 (Service web), serviceMonitor/shop/b/0 (Service web)"
     );
     assert_eq!(found.monitor, "shop/a");
-    assert_eq!(diagnose(&monitors(&format!("{}---\n{}", one("a", ""), one("b", ", path: /other"))), &services()), []);
+    assert_eq!(
+        diagnose(&monitors(&format!("{}---\n{}", one("a", ""), one("b", ", path: /other"))), &services()),
+        []
+    );
+}
+
+#[test]
+fn monitors_of_other_kinds_are_not_passed_over_in_silence() {
+    let text = "apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: p, namespace: shop}\nspec: {}\n---\n\
+                apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: s}\n";
+    let found = not_scraped(&load_text("m.yaml", text).unwrap().others);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].to_string(),
+        "m.yaml:1: monitor shop/p: PodMonitor is not supported yet, nothing is scraped for it\n  \
+         hint: use a ServiceMonitor, or scrape_configs in a prometheus.yml"
+    );
 }

@@ -6,7 +6,11 @@ use tidewatch_discovery::FileTargets;
 use tidewatch_manifest::FileDiscovery;
 
 fn addresses(files: &FileTargets) -> Vec<String> {
-    files.groups().flat_map(|group| &group.targets).map(|target| target.get("__address__").unwrap().to_owned()).collect()
+    files
+        .groups()
+        .flat_map(|group| &group.targets)
+        .map(|target| target.get("__address__").unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -41,13 +45,19 @@ fn a_broken_file_keeps_what_it_had_and_says_where() {
     let path = folder.path().join("t.yml");
     fs::write(&path, "- targets: ['a:1']\n").unwrap();
     let shown = path.display().to_string();
-    let mut files = FileTargets::new(&FileDiscovery { files: vec![shown.clone()], refresh_interval: Duration::from_secs(300) });
+    let mut files = FileTargets::new(&FileDiscovery {
+        files: vec![shown.clone()],
+        refresh_interval: Duration::from_secs(300),
+    });
     files.refresh(Instant::now());
     fs::write(&path, "- targets: ['a:1']\n- targets: {}\n").unwrap();
     assert!(files.refresh(Instant::now()));
     assert_eq!(addresses(&files), ["a:1"]);
     let problems: Vec<String> = files.problems().map(ToString::to_string).collect();
-    assert!(problems[0].starts_with(&format!("{shown}:2:12: [1].targets: must be a list of text")), "{problems:?}");
+    assert!(
+        problems[0].starts_with(&format!("{shown}:2:12: [1].targets: must be a list of text")),
+        "{problems:?}"
+    );
     fs::write(&path, "- targets: ['b:1']\n# longer than before\n").unwrap();
     assert!(files.refresh(Instant::now()));
     assert_eq!((addresses(&files), files.problems().count()), (vec!["b:1".to_owned()], 0));
@@ -59,7 +69,8 @@ fn all_files_are_read_when_the_refresh_interval_is_over() {
     let path = folder.path().join("t.yml");
     fs::write(&path, "- targets: ['a:1']\n").unwrap();
     let stamp = fs::metadata(&path).unwrap().modified().unwrap();
-    let config = FileDiscovery { files: vec![path.display().to_string()], refresh_interval: Duration::from_secs(10) };
+    let config =
+        FileDiscovery { files: vec![path.display().to_string()], refresh_interval: Duration::from_secs(10) };
     let mut files = FileTargets::new(&config);
     let now = Instant::now();
     files.refresh(now);

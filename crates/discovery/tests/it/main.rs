@@ -1,9 +1,12 @@
 //! From ServiceMonitors, static lists and files to targets, through the public API.
 
+#![allow(clippy::unwrap_used)] // a helper that panics fails its test, as it should
+
 mod diagnosis;
 mod files;
 mod following;
 mod operator;
+mod shipped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -31,7 +31,10 @@ fn kept(monitor: ServiceMonitor, endpoints: &[Endpoints]) -> Vec<String> {
 }
 
 fn check(spec: &str, expected: &[&str]) {
-    let services = [service("shop", "web", &[("app", "web"), ("team", "a-b"), ("x/y", "z")], 1), service("shop", "db", &[("app", "db")], 1)];
+    let services = [
+        service("shop", "web", &[("app", "web"), ("team", "a-b"), ("x/y", "z")], 1),
+        service("shop", "db", &[("app", "db")], 1),
+    ];
     assert_eq!(kept(monitor(spec), &services), expected, "{spec}");
 }
 
@@ -54,9 +57,14 @@ fn target_labels_are_the_operators() {
 #[test]
 fn ports_may_be_the_containers() {
     let with = |endpoint: &str| {
-        format!("127.0.1.1:9464 {{container=\"app\", endpoint=\"{endpoint}\", job=\"web\", namespace=\"shop\", pod=\"web-1\", service=\"web\"}}")
+        format!(
+            "127.0.1.1:9464 {{container=\"app\", endpoint=\"{endpoint}\", job=\"web\", namespace=\"shop\", pod=\"web-1\", service=\"web\"}}"
+        )
     };
-    check("{selector: {matchLabels: {app: web}}, endpoints: [{targetPort: c-metrics}]}", &[&with("c-metrics")]);
+    check(
+        "{selector: {matchLabels: {app: web}}, endpoints: [{targetPort: c-metrics}]}",
+        &[&with("c-metrics")],
+    );
     check("{selector: {matchLabels: {app: web}}, endpoints: [{targetPort: 9464}]}", &[&with("9464")]);
     check("{selector: {matchLabels: {app: web}}, endpoints: [{targetPort: metrics}]}", &[]);
 }
@@ -65,12 +73,16 @@ fn ports_may_be_the_containers() {
 fn labels_of_service_and_pod_are_copied_in_order() {
     check(
         "{selector: {matchLabels: {app: web}}, jobLabel: team, targetLabels: [x/y, absent], podTargetLabels: [app, app.kubernetes.io/version], endpoints: [{port: metrics}]}",
-        &["127.0.1.1:9464 {app=\"web\", app_kubernetes_io_version=\"2\", container=\"app\", endpoint=\"metrics\", job=\"a-b\", namespace=\"shop\", pod=\"web-1\", service=\"web\", x_y=\"z\"}"],
+        &[
+            "127.0.1.1:9464 {app=\"web\", app_kubernetes_io_version=\"2\", container=\"app\", endpoint=\"metrics\", job=\"a-b\", namespace=\"shop\", pod=\"web-1\", service=\"web\", x_y=\"z\"}",
+        ],
     );
     // a job label that the Service lacks leaves the Service's name
     check(
         "{selector: {matchLabels: {app: db}}, jobLabel: team, endpoints: [{port: metrics}]}",
-        &["127.0.1.1:9464 {container=\"app\", endpoint=\"metrics\", job=\"db\", namespace=\"shop\", pod=\"db-1\", service=\"db\"}"],
+        &[
+            "127.0.1.1:9464 {container=\"app\", endpoint=\"metrics\", job=\"db\", namespace=\"shop\", pod=\"db-1\", service=\"db\"}",
+        ],
     );
 }
 
@@ -78,7 +90,9 @@ fn labels_of_service_and_pod_are_copied_in_order() {
 fn the_users_rules_come_last() {
     check(
         "{selector: {matchLabels: {app: web}}, endpoints: [{port: metrics, relabelings: [{sourceLabels: [__meta_kubernetes_pod_node_name], targetLabel: node}, {action: labeldrop, regex: pod|container}, {action: Replace, sourceLabels: [__tmp_prometheus_job_name], targetLabel: from}]}]}",
-        &["127.0.1.1:9464 {endpoint=\"metrics\", from=\"serviceMonitor/shop/web/0\", job=\"web\", namespace=\"shop\", node=\"node-1\", service=\"web\"}"],
+        &[
+            "127.0.1.1:9464 {endpoint=\"metrics\", from=\"serviceMonitor/shop/web/0\", job=\"web\", namespace=\"shop\", node=\"node-1\", service=\"web\"}",
+        ],
     );
 }
 
@@ -87,14 +101,20 @@ fn ended_pods_are_left_out_unless_asked_for() {
     let services = [service("shop", "web", &[("app", "web")], 3)];
     let count = |spec: &str| kept(monitor(spec), &services).len();
     assert_eq!(count("{selector: {matchLabels: {app: web}}, endpoints: [{port: metrics}]}"), 2);
-    assert_eq!(count("{selector: {matchLabels: {app: web}}, endpoints: [{port: metrics, filterRunning: false}]}"), 3);
+    assert_eq!(
+        count("{selector: {matchLabels: {app: web}}, endpoints: [{port: metrics, filterRunning: false}]}"),
+        3
+    );
 }
 
 #[test]
 fn namespaces_are_selected() {
-    let services = [service("shop", "web", &[("app", "web")], 1), service("other", "web", &[("app", "web")], 1)];
+    let services =
+        [service("shop", "web", &[("app", "web")], 1), service("other", "web", &[("app", "web")], 1)];
     let count = |namespaces: &str| {
-        let spec = format!("{{selector: {{matchLabels: {{app: web}}}}, {namespaces} endpoints: [{{port: metrics}}]}}");
+        let spec = format!(
+            "{{selector: {{matchLabels: {{app: web}}}}, {namespaces} endpoints: [{{port: metrics}}]}}"
+        );
         kept(monitor(&spec), &services).len()
     };
     assert_eq!(count(""), 1);
@@ -109,23 +129,36 @@ fn settings_reach_the_job() {
     let jobs = monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap();
     let first = &jobs[0].config;
     assert_eq!(first.job_name, "serviceMonitor/shop/web/0");
-    assert_eq!((first.scrape_interval, first.scrape_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
+    assert_eq!(
+        (first.scrape_interval, first.scrape_timeout),
+        (Duration::from_secs(30), Duration::from_secs(10))
+    );
     assert_eq!(first.metrics_path, "/metrics");
     let second = &jobs[1].config;
     assert_eq!(second.job_name, "serviceMonitor/shop/web/1");
-    assert_eq!((second.scrape_interval, second.scrape_timeout), (Duration::from_secs(15), Duration::from_secs(4)));
+    assert_eq!(
+        (second.scrape_interval, second.scrape_timeout),
+        (Duration::from_secs(15), Duration::from_secs(4))
+    );
     assert_eq!((second.limits.samples, second.limits.labels, second.limits.body_bytes), (5, 6, 1 << 20));
     assert_eq!((second.metrics_path.as_str(), second.keep_dropped_targets), ("/m", 7));
     assert!(second.honor_labels && !second.honor_timestamps && !second.follow_redirects);
     assert!(second.auth.is_some() && second.fallback_scrape_protocol.is_some());
-    assert_eq!((second.params["x"].as_slice(), second.metric_relabel_configs.len()), (["why".to_owned()].as_slice(), 1));
+    assert_eq!(
+        (second.params["x"].as_slice(), second.metric_relabel_configs.len()),
+        (["why".to_owned()].as_slice(), 1)
+    );
 }
 
 #[test]
 fn what_cannot_work_is_refused_with_its_place() {
-    let jobs = |spec: &str| monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap_err().to_string();
+    let jobs =
+        |spec: &str| monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap_err().to_string();
     let error = jobs("{selector: {matchLabels: {app: 'a('}}, endpoints: [{port: metrics}]}");
-    assert!(error.starts_with("monitors.yaml:1: ServiceMonitor shop/web: invalid regular expression"), "{error}");
+    assert!(
+        error.starts_with("monitors.yaml:1: ServiceMonitor shop/web: invalid regular expression"),
+        "{error}"
+    );
     let error = jobs("{selector: {}, endpoints: [{port: metrics, scrapeTimeout: 1m}]}");
     assert!(error.contains("scrape timeout 1m is greater than scrape interval 30s"), "{error}");
 }

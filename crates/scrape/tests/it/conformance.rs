@@ -117,10 +117,15 @@ async fn serve(cases: Arc<Vec<Case>>) -> String {
                 }
                 let text = String::from_utf8_lossy(&request[..read]);
                 let path = text.split([' ', '?']).nth(1).unwrap_or_default();
-                let Some(case) = path.trim_start_matches('/').parse().ok().and_then(|at: usize| cases.get(at)) else {
+                let Some(case) =
+                    path.trim_start_matches('/').parse().ok().and_then(|at: usize| cases.get(at))
+                else {
                     return;
                 };
-                let mut head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n", case.page.len());
+                let mut head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n",
+                    case.page.len()
+                );
                 if !case.content_type.is_empty() {
                     let _ = write!(head, "Content-Type: {}\r\n", case.content_type);
                 }
@@ -172,7 +177,9 @@ impl Prometheus {
         let mut stored = Stored::new();
         for series in json["data"]["result"].as_array()? {
             let labels = series["metric"].as_object()?.iter();
-            let labels = tidewatch_model::Labels::from_pairs(labels.map(|(n, v)| (n.clone(), v.as_str().unwrap_or_default())));
+            let labels = tidewatch_model::Labels::from_pairs(
+                labels.map(|(n, v)| (n.clone(), v.as_str().unwrap_or_default())),
+            );
             let value = series["values"][0][1].as_str()?.parse().ok()?;
             stored.insert(labels.to_string(), value);
         }
@@ -196,7 +203,9 @@ fn of_case(stored: &Stored, at: usize, case: &Case) -> Vec<(String, String)> {
     of_case
         .filter(|(series, _)| !series.starts_with("scrape_duration_seconds{"))
         .filter(|(series, _)| case.counts_differ.is_none() || !is_count(series))
-        .map(|(series, value)| (series.clone(), if value.is_nan() { "NaN".to_owned() } else { value.to_string() }))
+        .map(|(series, value)| {
+            (series.clone(), if value.is_nan() { "NaN".to_owned() } else { value.to_string() })
+        })
         .collect()
 }
 
@@ -237,7 +246,8 @@ async fn pages_are_taken_as_prometheus_takes_them() {
     for (at, case) in cases.iter().enumerate() {
         let (ours, theirs) = (of_case(&ours, at, case), of_case(&theirs, at, case));
         if ours != theirs {
-            let _ = writeln!(differences, "[{}]\n  tidewatch:  {ours:?}\n  prometheus: {theirs:?}", case.name);
+            let _ =
+                writeln!(differences, "[{}]\n  tidewatch:  {ours:?}\n  prometheus: {theirs:?}", case.name);
         }
     }
     eprintln!("{} pages, {accepted} accepted, {} refused by prometheus", cases.len(), cases.len() - accepted);

@@ -26,16 +26,28 @@ async fn check(config: ScrapeConfig, reply: Reply, expected: &str) {
 async fn answers_that_are_no_page() {
     let head = "HTTP/1.1 200 OK\nContent-Type: text/plain\n";
     for (reply, expected) in [
-        (Reply::raw("HTTP/1.1 500 Oops\nContent-Length: 0\n\n"), "server returned HTTP status 500 Internal Server Error"),
-        (Reply::raw("HTTP/1.1 404 Not Found\nContent-Length: 4\n\nnope"), "server returned HTTP status 404 Not Found"),
+        (
+            Reply::raw("HTTP/1.1 500 Oops\nContent-Length: 0\n\n"),
+            "server returned HTTP status 500 Internal Server Error",
+        ),
+        (
+            Reply::raw("HTTP/1.1 404 Not Found\nContent-Length: 4\n\nnope"),
+            "server returned HTTP status 404 Not Found",
+        ),
         (Reply::raw("HTTP/1.1 204 No Content\n\n"), "server returned HTTP status 204 No Content"),
         (Reply::raw("rubbish\n\n"), "invalid HTTP version parsed"),
         (Reply::raw(""), "connection closed before message completed"),
-        (Reply::raw(&format!("{head}Content-Length: 100\n\na 1\n")), "end of file before message length reached"),
+        (
+            Reply::raw(&format!("{head}Content-Length: 100\n\na 1\n")),
+            "end of file before message length reached",
+        ),
         (Reply::raw(&format!("{head}Transfer-Encoding: chunked\n\n5\na 1\n\n")), "unexpected EOF"),
         (Reply::raw(&format!("{head}Transfer-Encoding: chunked\n\nzz\n")), "Invalid chunk size line"),
         (Reply::raw("HTTP/1.1 302 Found\nLocation: https://h/\nContent-Length: 0\n\n"), "scheme \"https\""),
-        (Reply::raw("HTTP/1.1 302 Found\nLocation: /again\nContent-Length: 0\n\n"), "stopped after 10 redirects"),
+        (
+            Reply::raw("HTTP/1.1 302 Found\nLocation: /again\nContent-Length: 0\n\n"),
+            "stopped after 10 redirects",
+        ),
         (Reply::raw(&format!("{head}Content-Encoding: gzip\nContent-Length: 4\n\na 1\n")), "gzip: invalid"),
     ] {
         check(hourly(), reply, expected).await;
@@ -46,7 +58,10 @@ async fn answers_that_are_no_page() {
 async fn pages_that_break_the_rules() {
     let page = |content_type, page: &str| Reply::Page(content_type, page.as_bytes().to_vec());
     for (reply, expected) in [
-        (page("text/html", "<html>"), "received unsupported Content-Type \"text/html\" and no fallback_scrape_protocol"),
+        (
+            page("text/html", "<html>"),
+            "received unsupported Content-Type \"text/html\" and no fallback_scrape_protocol",
+        ),
         (page("", "a 1\n"), "non-compliant scrape target sending blank Content-Type"),
         (page("application/vnd.google.protobuf", "a"), "protobuf exposition format is not supported"),
         (page(TEXT, "a 1\nb x\n"), "line 2: invalid number \"x\" while parsing: \"b x\""),
@@ -78,7 +93,10 @@ async fn nobody_listens() {
     drop(server);
     let bench = Bench::new();
     // the port is closed once the listener's task has ended
-    until("the listener to end", || std::net::TcpStream::connect(target.1[0].targets[0].get("__address__").unwrap()).err()).await;
+    until("the listener to end", || {
+        std::net::TcpStream::connect(target.1[0].targets[0].get("__address__").unwrap()).err()
+    })
+    .await;
     bench.scraper.apply(vec![target]);
     let status = bench.first_scrape().await;
     assert!(status.last_error.starts_with("Get \"http://127.0.0.1:"), "{}", status.last_error);
@@ -95,9 +113,20 @@ async fn limits_fail_the_scrape_as_a_whole() {
     };
     check(limited(|c| c.limits.samples = 2), Reply::text(page), "sample limit exceeded").await;
     check(limited(|c| c.limits.body_bytes = 10), Reply::text(page), "body size limit exceeded").await;
-    check(limited(|c| c.limits.body_bytes = page_length()), Reply::text(page), "body size limit exceeded").await;
-    check(limited(|c| c.limits.labels = 3), Reply::text(page), "label_limit exceeded (metric: a, number of labels: 4, limit: 3)").await;
-    check(limited(|c| c.limits.label_name_bytes = 8), Reply::text(page), "label_name_length_limit exceeded (metric: b, label name: long_name").await;
+    check(limited(|c| c.limits.body_bytes = page_length()), Reply::text(page), "body size limit exceeded")
+        .await;
+    check(
+        limited(|c| c.limits.labels = 3),
+        Reply::text(page),
+        "label_limit exceeded (metric: a, number of labels: 4, limit: 3)",
+    )
+    .await;
+    check(
+        limited(|c| c.limits.label_name_bytes = 8),
+        Reply::text(page),
+        "label_name_length_limit exceeded (metric: b, label name: long_name",
+    )
+    .await;
 }
 
 /// As in Prometheus a page of exactly the limit is too large.
@@ -110,7 +139,10 @@ async fn compressed_pages_count_uncompressed() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all("a 1\n".repeat(10_000).as_bytes()).unwrap();
     let packed = encoder.finish().unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
     let reply: Vec<u8> = head.into_bytes().into_iter().chain(packed).collect();
     let mut config = hourly();
     config.limits.body_bytes = 39_000;
@@ -126,7 +158,10 @@ async fn too_many_targets_fail_all_of_the_job() {
     bench.scraper.apply(vec![job(config.clone(), &[&a, &b])]);
     until("both to fail", || {
         let targets = bench.scraper.targets();
-        targets.iter().all(|t| t.last_error == "target_limit exceeded (number of targets: 2, limit: 1)").then_some(())
+        targets
+            .iter()
+            .all(|t| t.last_error == "target_limit exceeded (number of targets: 2, limit: 1)")
+            .then_some(())
     })
     .await;
     assert_eq!((a.requests().len(), b.requests().len()), (0, 0));
@@ -145,7 +180,10 @@ async fn a_full_disk_is_the_targets_error_and_passes() {
     assert!(bench.scraper.stats().append_failures >= 1);
     bench.store.fail.store(false, Ordering::SeqCst);
     until("samples to be stored again", || (bench.store.latest("a") == Some(1.0)).then_some(())).await;
-    until("the target to be up again", || (bench.scraper.targets()[0].health == TargetHealth::Up).then_some(())).await;
+    until("the target to be up again", || {
+        (bench.scraper.targets()[0].health == TargetHealth::Up).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -105,7 +105,11 @@ async fn timestamps_of_the_page_are_used_or_not() {
         assert_eq!(bench.scraper.stats().sample_out_of_bounds > 0, honor);
         server.answer(Reply::text("b 1\n"));
         until("the next page", || bench.store.latest("b")).await;
-        assert_eq!(bench.store.latest("a").is_some_and(is_stale), track || !honor, "honor {honor}, track {track}");
+        assert_eq!(
+            bench.store.latest("a").is_some_and(is_stale),
+            track || !honor,
+            "honor {honor}, track {track}"
+        );
     }
 }
 

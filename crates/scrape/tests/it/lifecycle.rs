@@ -115,7 +115,12 @@ async fn many_targets_are_fetched_a_few_at_a_time() {
     let options = ScrapeOptions { concurrent_fetches: 8, ..ScrapeOptions::default() };
     let scraper = Scraper::start(store.clone(), Arc::new(SystemClock), options);
     let targets = (0..500)
-        .map(|n| Labels::from_pairs([("__address__".to_owned(), server.address()), ("n".to_owned(), n.to_string())]))
+        .map(|n| {
+            Labels::from_pairs([
+                ("__address__".to_owned(), server.address()),
+                ("n".to_owned(), n.to_string()),
+            ])
+        })
         .collect();
     let group = TargetGroup { source: "g".into(), labels: Labels::empty(), targets };
     scraper.apply(vec![(hourly(), vec![group])]);

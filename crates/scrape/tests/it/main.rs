@@ -1,5 +1,7 @@
 //! Scraping over real loopback HTTP: targets that behave in every way, and a store in memory that sees what arrives.
 
+#![allow(clippy::unwrap_used)] // a helper that panics fails its test, as it should
+
 mod conformance;
 mod failures;
 mod ingestion;
@@ -60,7 +62,8 @@ fn quick() -> ScrapeConfig {
 }
 
 fn job(config: ScrapeConfig, servers: &[&Server]) -> Job {
-    let targets = servers.iter().map(|server| Labels::from_pairs([("__address__", server.address())])).collect();
+    let targets =
+        servers.iter().map(|server| Labels::from_pairs([("__address__", server.address())])).collect();
     (config, vec![TargetGroup { source: "test".into(), labels: Labels::empty(), targets }])
 }
 

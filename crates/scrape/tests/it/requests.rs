@@ -38,7 +38,8 @@ async fn secrets_come_from_the_configuration_or_files() {
     std::fs::write(&file, "from-file\n").unwrap();
     let inline = |text: &str| SecretSource::Inline(text.to_owned());
     let basic = HttpAuth::Basic { username: inline("Aladdin"), password: inline("open sesame") };
-    let bearer = HttpAuth::Header { kind: "Bearer".to_owned(), credentials: SecretSource::File(file.clone()) };
+    let bearer =
+        HttpAuth::Header { kind: "Bearer".to_owned(), credentials: SecretSource::File(file.clone()) };
     for (auth, line) in [
         // RFC 7617, section 2
         (basic, "authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
@@ -64,10 +65,12 @@ async fn secrets_come_from_the_configuration_or_files() {
 #[tokio::test]
 async fn redirects_are_followed_without_the_secret_unless_told_not_to() {
     let target = Server::start(Reply::text("a 1\n")).await;
-    let location = format!("HTTP/1.1 302 Found\nLocation: http://{}/elsewhere\nContent-Length: 0\n\n", target.address());
+    let location =
+        format!("HTTP/1.1 302 Found\nLocation: http://{}/elsewhere\nContent-Length: 0\n\n", target.address());
     let server = Server::start(Reply::raw(&location)).await;
     let mut config = hourly();
-    config.auth = Some(HttpAuth::Header { kind: "Bearer".into(), credentials: SecretSource::Inline("hush".into()) });
+    config.auth =
+        Some(HttpAuth::Header { kind: "Bearer".into(), credentials: SecretSource::Inline("hush".into()) });
     let bench = Bench::new();
     bench.scraper.apply(vec![job(config.clone(), &[&server])]);
     assert_eq!(bench.first_scrape().await.last_error, "");
@@ -88,7 +91,10 @@ async fn gzip_is_unpacked_and_connections_are_kept() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(b"a 7\n").unwrap();
     let packed = encoder.finish().unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", packed.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
     let server = Server::start(Reply::Raw(head.into_bytes().into_iter().chain(packed).collect())).await;
     let bench = Bench::new();
     bench.scraper.apply(vec![job(quick(), &[&server])]);
@@ -98,5 +104,9 @@ async fn gzip_is_unpacked_and_connections_are_kept() {
     until("the plain page", || bench.store.latest("a").filter(|value| *value == 8.0)).await;
     let (requests, connections) = (server.requests().len(), server.connections());
     until("ten more scrapes", || (server.requests().len() >= requests + 10).then_some(())).await;
-    assert!(server.connections() <= connections + 1, "{} new connections", server.connections() - connections);
+    assert!(
+        server.connections() <= connections + 1,
+        "{} new connections",
+        server.connections() - connections
+    );
 }
