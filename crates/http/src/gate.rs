@@ -45,6 +45,15 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// What work is, for the metrics about queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// An expression is evaluated.
+    Query,
+    /// The index is read.
+    Lookup,
+}
+
 /// How long a piece of work waited and ran, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timings {
@@ -65,12 +74,14 @@ impl Gate {
     /// Runs `work` on a blocking thread; a shorter `timeout` than the configured one holds instead.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        kind: Work,
         timeout: Option<Duration>,
         work: impl FnOnce(&Cancel, Timings) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let queued = Instant::now();
         let deadline = queued + timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout));
-        let counted = self.metrics.query_started();
+        let is_query = kind == Work::Query;
+        let counted = is_query.then(|| self.metrics.query_started());
         let slot = match timeout_at(deadline, Arc::clone(&self.slots).acquire_owned()).await {
             Ok(slot) => slot.expect("the semaphore is never closed"),
             Err(_) => return Err(timed_out("query queue")),
@@ -82,8 +93,10 @@ impl Gate {
         let metrics = Arc::clone(&self.metrics);
         let running = tokio::task::spawn_blocking(move || {
             let done = work(&cancel, timings);
-            metrics.query_timed("queue_time", timings.queue);
-            metrics.query_timed("inner_eval", started.elapsed().as_secs_f64());
+            if is_query {
+                metrics.query_timed("queue_time", timings.queue);
+                metrics.query_timed("inner_eval", started.elapsed().as_secs_f64());
+            }
             drop((slot, counted));
             done
         });

@@ -5,7 +5,7 @@
 
 use crate::answer::{estimated_bytes, push_query_data, truncate};
 use crate::error::{ApiError, ErrorType};
-use crate::gate::Timings;
+use crate::gate::{Timings, Work};
 use crate::parameters::{Parameters, duration_nanoseconds};
 use crate::reply::{EncodedBody, Encoding, success, success_body};
 use crate::{Shared, json};
@@ -132,7 +132,7 @@ async fn answer(
         let body = success_body(room, &answer.warnings, &answer.infos, push_data);
         Ok(EncodedBody::new(body, options.encoding))
     };
-    Ok(shared.gate.run(timeout, work).await?.into_response("application/json"))
+    Ok(shared.gate.run(Work::Query, timeout, work).await?.into_response("application/json"))
 }
 
 /// Times in seconds, and how many samples were read. Prometheus's finer timings have no equal here and are left out.

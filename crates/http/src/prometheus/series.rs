@@ -6,6 +6,7 @@ use super::selection::SeriesRange;
 use crate::Shared;
 use crate::answer::{push_texts, truncate_list};
 use crate::error::{ApiError, ErrorType};
+use crate::gate::Work;
 use crate::json::{push_labels, push_list};
 use crate::parameters::{Parameters, unescape};
 use crate::reply::{EncodedBody, Encoding, success_body};
@@ -31,7 +32,7 @@ pub(crate) async fn series(
         let body = success_body(found.len() * 160, &warnings, &[], |out| push_list(out, &found, push_labels));
         Ok(EncodedBody::new(body, encoding))
     };
-    Ok(shared.gate.run(None, work).await?.into_response("application/json"))
+    Ok(shared.gate.run(Work::Lookup, None, work).await?.into_response("application/json"))
 }
 
 /// Sorted and without repetitions.
@@ -85,7 +86,7 @@ async fn texts(
         let body = success_body(found.len() * 24, &warnings, &[], |out| push_texts(out, &found));
         Ok(EncodedBody::new(body, encoding))
     };
-    Ok(shared.gate.run(None, work).await?.into_response("application/json"))
+    Ok(shared.gate.run(Work::Lookup, None, work).await?.into_response("application/json"))
 }
 
 fn storage_error(error: SelectError) -> ApiError {

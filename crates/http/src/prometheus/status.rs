@@ -6,6 +6,7 @@
 use super::selection::EVER;
 use crate::Shared;
 use crate::error::{ApiError, ErrorType};
+use crate::gate::Work;
 use crate::parameters::Parameters;
 use crate::reply::{EncodedBody, Encoding, success, success_body};
 use crate::state::HeadStats;
@@ -106,7 +107,7 @@ pub(crate) async fn tsdb(
             success_body(4096, &[], &[], |out| out.extend_from_slice(&crate::json::to_go_json(&counted)));
         Ok(EncodedBody::new(body, encoding))
     };
-    Ok(shared.gate.run(None, work).await?.into_response("application/json"))
+    Ok(shared.gate.run(Work::Lookup, None, work).await?.into_response("application/json"))
 }
 
 #[derive(Serialize)]
