@@ -25,7 +25,7 @@ pub struct Diagnosis {
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ServiceMonitor {}: {}\n  hint: {}", self.source, self.monitor, self.message, self.hint)
+        write!(f, "{}: monitor {}: {}\n  hint: {}", self.source, self.monitor, self.message, self.hint)
     }
 }
 
