@@ -15,6 +15,7 @@ use crate::status::PodStatus;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidewatch_manifest::{Container, Endpoints, Manifests, Quantity, Settings};
 use tidewatch_model::{Clock, SystemClock};
@@ -48,6 +49,8 @@ pub(crate) struct Cluster {
     pub(crate) workloads: Vec<Arc<Workload>>,
     pub(crate) pods: Mutex<BTreeMap<(String, String), Arc<Pod>>>,
     pub(crate) endpoints: watch::Sender<Arc<Vec<Endpoints>>>,
+    /// Everything is being ended: what single containers leave behind is looked for once, at the end.
+    pub(crate) ending: AtomicBool,
     /// Folders of ended pods, with their logs, the oldest first.
     pub(crate) ended: Mutex<VecDeque<PathBuf>>,
 }

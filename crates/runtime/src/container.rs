@@ -285,8 +285,10 @@ impl ContainerTask {
 
     /// Ends processes of this run that left the group.
     async fn clean_up(&self, pid: u32, id: &str) {
-        let entry = format!("{CONTAINER_VARIABLE}={id}");
-        let _ = tokio::task::spawn_blocking(move || kill_marked(&entry)).await;
+        if !self.cluster.ending.load(Ordering::Relaxed) {
+            let entry = format!("{CONTAINER_VARIABLE}={id}");
+            let _ = tokio::task::spawn_blocking(move || kill_marked(&entry)).await;
+        }
         if let Some(guard) = &self.cluster.guard {
             guard.remove(pid);
         }

@@ -55,12 +55,16 @@ pub(crate) fn prepare(
     // `$(…)` and `$$` stay as they are in these: they may be a shell's.
     let own = command.map(|argument| cluster.names.replace(&argument, &pod.namespace, ""));
     let args = own.chain(container.args.iter().map(|argument| environment.argument(argument))).collect();
-    let folder = match &image.workdir {
-        Some(folder) => cluster.settings_folder.join(cluster.fill(folder, pod)),
-        None => pod.container_folder(&container.name).join("work"),
-    };
-    let made = fs::create_dir_all(&folder);
-    made.map_err(|error| blocked(format!("cannot make the folder {}: {error}", folder.display())))?;
+    let folder = folder_of(cluster, pod, container, image);
+    if image.workdir.is_none() {
+        let made = fs::create_dir_all(&folder);
+        made.map_err(|error| blocked(format!("cannot make the folder {}: {error}", folder.display())))?;
+    } else if !folder.is_dir() {
+        let name = short_image_name(&container.image);
+        let folder = folder.display();
+        let hint = format!("make it, or change images: {name}: workdir: in tidewatch.yaml");
+        return Err(blocked(format!("the working directory {folder} is not there; hint: {hint}")));
+    }
     Ok(Launch { program, args, env: environment.finish(id), folder })
 }
 
@@ -79,8 +83,16 @@ pub(crate) fn prepare_exec(
         program: cluster.relative(&parts.next()?),
         args: parts.collect(),
         env: environment.finish(id),
-        folder: pod.container_folder(&container.name).join("work"),
+        folder: folder_of(cluster, pod, container, image),
     })
+}
+
+/// The working directory: the one `tidewatch.yaml` names, or one of the pod's own.
+fn folder_of(cluster: &Cluster, pod: &Pod, container: &Container, image: &ImageCommand) -> PathBuf {
+    match &image.workdir {
+        Some(folder) => cluster.settings_folder.join(cluster.fill(folder, pod)),
+        None => pod.container_folder(&container.name).join("work"),
+    }
 }
 
 /// Makes the folders of the volumes a container mounts, and the files of ConfigMaps and Secrets in them.

@@ -17,6 +17,7 @@ use crate::{RuntimeError, cadvisor, kube_state, logs, names, node_exporter};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidewatch_manifest::{Endpoints, Manifests, Settings};
 use tokio::sync::watch;
@@ -91,6 +92,7 @@ impl Runtime {
             events: Default::default(),
             pods: Mutex::default(),
             endpoints: watch::channel(Arc::default()).0,
+            ending: false.into(),
             ended: Mutex::default(),
         });
         let (meter, mut tasks) = (Arc::new(Meter::default()), JoinSet::new());
@@ -105,7 +107,7 @@ impl Runtime {
             cluster,
         };
         for workload in &runtime.cluster.workloads {
-            let replicas = workload.replicas.load(std::sync::atomic::Ordering::Relaxed);
+            let replicas = workload.replicas.load(Ordering::Relaxed);
             runtime.replicas.scale(&runtime.cluster, workload, replicas)?;
         }
         Ok(runtime)
@@ -144,7 +146,7 @@ impl Runtime {
     /// How many replicas a Deployment is to have.
     pub fn replicas(&self, namespace: &str, deployment: &str) -> Option<u32> {
         let workload = self.workload(namespace, deployment)?;
-        Some(workload.replicas.load(std::sync::atomic::Ordering::Relaxed))
+        Some(workload.replicas.load(Ordering::Relaxed))
     }
 
     fn workload(&self, namespace: &str, name: &str) -> Option<&Arc<Workload>> {
@@ -226,6 +228,7 @@ impl Runtime {
     /// Ends all pods in order (no new connections, preStop, SIGTERM, SIGKILL after the grace period), then everything
     /// else. Nothing is left when it returns. May be called again.
     pub async fn shutdown(&self) {
+        self.cluster.ending.store(true, Ordering::Relaxed);
         self.replicas.end_all(&self.cluster).await;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         let cluster = Arc::clone(&self.cluster);

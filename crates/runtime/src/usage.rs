@@ -3,7 +3,8 @@
 //! Input: `/proc` of the processes of each container's group. Output: sums that never fall within a run; a container
 //! over its memory limit is killed. Memory is looked at once a second, for containers with a limit only; everything
 //! else is read when it is asked for. Linux control groups are not used: they need rights that a developer's account
-//! seldom has. So a limit can be exceeded for up to a second, CPU limits are not enforced, and page cache is not charged.
+//! seldom has. So a limit can be exceeded for up to a second, CPU limits are not enforced, page cache is not charged,
+//! and init containers are left alone.
 
 use crate::cluster::{Cluster, now_ms};
 use crate::pod::{Live, Pod};

@@ -81,6 +81,18 @@ async fn a_missing_secret_blocks_its_pod_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_missing_working_directory_is_not_mistaken_for_a_missing_program() {
+    let images = "  web: {command: [sleep, '4717'], workdir: no-such-folder}\n";
+    let world = World::start(&deployment("web", 1, "", ""), images, &[]);
+    let message = world.event("Failed").await.message;
+    assert!(
+        message.contains("no-such-folder is not there; hint: make it, or change images: web: workdir:"),
+        "{message}"
+    );
+    world.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn listening_on_all_addresses_is_told_with_the_remedy() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let container = format!("env: [{{name: HOST, value: 0.0.0.0}}, {{name: PORT, value: '{free}'}}]\n");
