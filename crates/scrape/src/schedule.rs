@@ -18,30 +18,32 @@ pub(crate) struct Schedule {
     /// The time the latest scrape should have had, once the loop is at its place in the interval.
     aligned: Option<i64>,
     first: bool,
-    /// The next try of a target that has never answered, and the pause before it.
-    retry: Option<(Instant, Duration)>,
+    /// The next try of a target that has never answered.
+    retry: Option<Instant>,
+    /// The pause before the try after that.
+    pause: Duration,
 }
 
 impl Schedule {
     /// The first scrape is due at once.
     pub(crate) fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, next: now, aligned: None, first: true, retry: None }
+        Self { interval, next: now, aligned: None, first: true, retry: None, pause: FIRST_RETRY }
     }
 
     /// When something is to be done next.
     pub(crate) fn wake(&self) -> Instant {
-        self.retry.map_or(self.next, |(at, _)| at.min(self.next))
+        self.retry.map_or(self.next, |at| at.min(self.next))
     }
 
     /// Whether what is done next is a regular scrape.
     pub(crate) fn is_regular(&self) -> bool {
-        self.retry.is_none_or(|(at, _)| self.next <= at)
+        self.retry.is_none_or(|at| self.next <= at)
     }
 
-    /// Plans another try of a target that has never answered, with twice the pause.
+    /// Plans another try of a target that has never answered, with twice the pause, until that exceeds half the interval.
     pub(crate) fn retry_unless(&mut self, answered: bool, now: Instant) {
-        let pause = self.retry.map_or(FIRST_RETRY, |(_, pause)| pause * 2);
-        self.retry = (!answered && pause <= self.interval / 2).then(|| (now + pause, pause));
+        self.retry = (!answered && self.pause <= self.interval / 2).then(|| now + self.pause);
+        self.pause = self.pause.saturating_mul(2);
     }
 
     /// The time that samples of a scrape starting now get.
@@ -130,6 +132,8 @@ mod tests {
         // after 4 s the pause would exceed half the interval: only the regular scrape is left
         assert_eq!(pauses, [500, 1000, 2000, 4000, 9000]);
         assert!(schedule.is_regular());
+        schedule.retry_unless(false, start);
+        assert!(schedule.is_regular(), "the pauses do not begin again");
         schedule.retry_unless(true, start);
         assert_eq!(schedule.wake(), schedule.next);
     }
