@@ -31,6 +31,10 @@ use crate::range_call::RangeFunction;
 /// Computes a value from the step and the value there.
 pub(crate) type Prepared = Box<dyn Fn(usize, f64) -> f64>;
 
+/// Computes all series of a call: the call itself, its arguments, the steps.
+pub(crate) type Whole =
+    fn(&mut Evaluator<'_>, &Expr, &[Expr], &Grid) -> Result<Vec<SeriesColumn>, QueryError>;
+
 /// How a function is evaluated.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
@@ -43,7 +47,7 @@ pub(crate) enum Kind {
     /// To a scalar.
     Scalar(fn(&mut Evaluator<'_>, &[Expr], &Grid) -> Result<ScalarColumn, QueryError>),
     /// From all series at once; the call itself is passed for its position.
-    Whole(fn(&mut Evaluator<'_>, &Expr, &[Expr], &Grid) -> Result<Vec<SeriesColumn>, QueryError>),
+    Whole(Whole),
 }
 
 /// A function of the language.

@@ -113,7 +113,7 @@ fn push_escaped(out: &mut String, c: char, delimiter: char) {
         }
         c if (c as u32) < 0x20 || c as u32 == 0x7f => _ = write!(out, "\\x{:02x}", c as u32),
         c if c.is_control() || ('\u{e000}'..='\u{f8ff}').contains(&c) => {
-            _ = write!(out, "\\u{:04x}", c as u32)
+            _ = write!(out, "\\u{:04x}", c as u32);
         }
         c => out.push(c),
     }

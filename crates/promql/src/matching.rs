@@ -94,14 +94,16 @@ pub(crate) fn stream(
         evaluator.held = before;
         return Ok(());
     }
-    let mut results = Vec::new();
+    let mut results: Vec<(usize, SeriesColumn)> = Vec::new();
     for group in groups.iter().filter(|g| !g.many.is_empty() && !g.one.is_empty()) {
         evaluator.check()?;
         let first = results.len();
         join.group(group, &mut results);
         evaluator.hold((results.len() - first) * grid.len)?;
     }
-    let merged = merge_same_labels(results)?;
+    // in the order of the side that may have several series per match
+    results.sort_by_key(|(many, _)| *many);
+    let merged = merge_same_labels(results.into_iter().map(|(_, series)| series).collect())?;
     evaluator.held = before;
     evaluator.push_all(merged, sink)
 }
@@ -180,7 +182,7 @@ impl Join<'_> {
     }
 
     /// The results of one group.
-    fn group(&self, group: &Group, results: &mut Vec<SeriesColumn>) {
+    fn group(&self, group: &Group, results: &mut Vec<(usize, SeriesColumn)>) {
         let one_to_one = self.operation.matching.cardinality == Cardinality::OneToOne;
         let mut places: ByLabels<usize> = ByLabels::default();
         for many in &group.many {
@@ -189,9 +191,9 @@ impl Join<'_> {
                 let labels = self.result_labels(*many, *one);
                 let place = *places.entry(labels.clone()).or_insert(results.len());
                 if place == results.len() {
-                    results.push(SeriesColumn { labels, values: vec![ABSENT; self.steps] });
+                    results.push((*many, SeriesColumn { labels, values: vec![ABSENT; self.steps] }));
                 }
-                self.apply(*many, *one, &mut results[place].values);
+                self.apply(*many, *one, &mut results[place].1.values);
             }
             if one_to_one {
                 places.clear();

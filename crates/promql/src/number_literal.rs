@@ -12,7 +12,7 @@ use crate::parser::Parser;
 use tidewatch_model::parse_duration;
 
 /// The longest duration, in seconds: 64-bit nanoseconds.
-const LONGEST: f64 = 9_223_372_036.854_775_807;
+const LONGEST: f64 = 9_223_372_036.854_776;
 
 fn integer(text: &str) -> Option<f64> {
     let plain = text.replace('_', "");

@@ -6,8 +6,8 @@
 use crate::annotations::Annotations;
 use crate::ast::{Expr, Extension, Node, ValueType, VectorSelector};
 use crate::column::{
-    ABSENT, Grid, ScalarColumn, SeriesColumn, any_present, drop_metadata, is_present, merge_same_labels,
-    stored,
+    ABSENT, Grid, ScalarColumn, SeriesColumn, any_present, drop_metadata, is_absent, is_present,
+    merge_same_labels, stored,
 };
 use crate::evaluator::{Evaluator, Reference, Sink, names_differ};
 use crate::functions::Function;
@@ -50,7 +50,7 @@ impl RangeInput<'_> {
     #[inline]
     pub(crate) fn bounds(&self, step: usize) -> (i64, i64) {
         let end = self.reference.time(self.grid.time(step));
-        (end - self.range, end)
+        (end.saturating_sub(self.range), end)
     }
 
     /// The range in seconds, computed as Go's `Duration.Seconds` does.
@@ -72,8 +72,10 @@ impl RangeInput<'_> {
 
 /// Removes staleness markers, and values that a column could not hold.
 pub(crate) fn drop_stale(columns: &mut Columns) {
-    let mut kept = 0;
-    for at in 0..columns.values.len() {
+    let special = |value: &f64| is_stale(*value) || is_absent(*value);
+    let Some(first) = columns.values.iter().position(special) else { return };
+    let mut kept = first;
+    for at in first..columns.values.len() {
         if !is_stale(columns.values[at]) {
             columns.values[kept] = stored(columns.values[at]);
             columns.timestamps[kept] = columns.timestamps[at];

@@ -67,13 +67,12 @@ impl Reply {
         Self::Data { kind, series, warnings: texts(&json["warnings"]), infos: texts(&json["infos"]) }
     }
 
-    pub(crate) fn from_engine(answer: Result<Answer, QueryError>, query: &str) -> Self {
+    pub(crate) fn from_engine(answer: Result<Answer, QueryError>) -> Self {
         let mut answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 let kind = if matches!(error, QueryError::Parse(_)) { "bad_data" } else { "execution" };
                 let text = error.to_string();
-                let _ = query;
                 let prefix = if kind == "bad_data" { "invalid parameter \"query\": " } else { "" };
                 return Self::Error { kind: kind.to_owned(), text: format!("{prefix}{text}") };
             }
@@ -176,14 +175,20 @@ pub(crate) fn differences(theirs: &Reply, ours: &Reply, query: &str) -> Option<S
             if let Some(difference) = rows(series, s) {
                 return Some(difference);
             }
-            let ordered = kind == "matrix"
-                || query.starts_with("sort")
-                || query.starts_with("topk")
-                || query.starts_with("bottomk");
-            let order = |rows: &[Row]| rows.iter().map(|(l, _)| l.clone()).collect::<Vec<_>>();
-            if ordered && order(series) != order(s) && !query.contains(" by ") && !query.contains(" without ")
+            // equal values may come in any order
+            let sorts = ["sort", "topk", "bottomk"].iter().any(|name| query.starts_with(name));
+            let grouped = query.contains(" by ") || query.contains(" without ");
+            let labels = |rows: &[Row]| rows.iter().map(|(l, _)| l.clone()).collect::<Vec<_>>();
+            let values = |rows: &[Row]| rows.iter().map(|(_, s)| s[0].1).collect::<Vec<_>>();
+            if kind == "matrix" && labels(series) != labels(s) {
+                return Some(format!("expected order {:?}\n  found {:?}", labels(series), labels(s)));
+            }
+            if kind == "vector"
+                && sorts
+                && !grouped
+                && !values(series).iter().zip(values(s)).all(|(a, b)| same(*a, b))
             {
-                return Some(format!("expected order {:?}\n  found {:?}", order(series), order(s)));
+                return Some(format!("expected order {:?}\n  found {:?}", values(series), values(s)));
             }
             if warnings != w || masked(infos) != masked(i) {
                 return Some(format!("expected {warnings:?} {infos:?}\n  found    {w:?} {i:?}"));

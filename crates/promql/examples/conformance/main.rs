@@ -38,7 +38,7 @@ fn main() {
         for question in queries::times() {
             asked += 1;
             let theirs = peer.ask(query, question);
-            let ours = Reply::from_engine(question.ask(&engine, &store, query, &Cancel::new()), query);
+            let ours = Reply::from_engine(question.ask(&engine, &store, query, &Cancel::new()));
             if matches!(theirs, Reply::Error { .. }) {
                 *kinds.entry("errors".to_owned()).or_default() += 1;
             }

@@ -258,6 +258,7 @@ pub(crate) fn all(files: &[String]) -> Vec<String> {
     }
     let mut random = Random(7);
     queries.extend((0..1500).map(|_| random.vector(3)));
+    queries.extend((0..500).map(|_| random.vector(5)));
     let mut seen = std::collections::HashSet::new();
     queries.retain(|query| seen.insert(query.clone()));
     queries

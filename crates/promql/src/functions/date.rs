@@ -4,7 +4,7 @@
 //! Input: seconds since the Unix epoch, by default the time of the step. Output: a number. Seconds beyond what a
 //! 64-bit count holds wrap around as Go's do.
 
-use super::{Function, Kind};
+use super::{Function, Kind, Whole};
 use crate::QueryError;
 use crate::ast::{Expr, ValueType};
 use crate::column::{Grid, SeriesColumn, drop_metadata, is_present, merge_same_labels};
@@ -86,11 +86,8 @@ pub(crate) fn rfc3339(unix_seconds: i64) -> String {
 
 /// Go's conversion of a float: what does not fit is the least integer.
 fn whole_seconds(value: f64) -> i64 {
-    if value.is_nan() || !(-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&value) {
-        i64::MIN
-    } else {
-        value as i64
-    }
+    const LIMIT: f64 = i64::MAX as f64;
+    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
 }
 
 fn parts(
@@ -113,9 +110,7 @@ fn parts(
     merge_same_labels(series)
 }
 
-type Run = fn(&mut Evaluator<'_>, &Expr, &[Expr], &Grid) -> Result<Vec<SeriesColumn>, QueryError>;
-
-const fn function(name: &'static str, run: Run) -> Function {
+const fn function(name: &'static str, run: Whole) -> Function {
     Function::new(name, &[ValueType::Vector], ValueType::Vector, Kind::Whole(run))
         .variadic(1)
         .depends_on_step()

@@ -199,29 +199,24 @@ fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
         rank = bucket.count;
         begin = bucket.bound;
     }
-    let limited = |rank: Option<f64>| rank.filter(|rank| !(*rank > count)).unwrap_or(count);
+    let limited = |rank: Option<f64>| rank.filter(|rank| *rank <= count || rank.is_nan()).unwrap_or(count);
     (limited(upper_rank) - limited(lower_rank)) / count
 }
 
-/// Applies a function to the buckets of each histogram at each step.
+/// Applies a function to each histogram.
 fn each(
     evaluator: &mut Evaluator<'_>,
     arg: &Expr,
     grid: &Grid,
-    compute: &mut dyn FnMut(
-        &mut Evaluator<'_>,
-        &Labels,
-        &mut dyn FnMut(usize, &mut Vec<Bucket>),
-    ) -> Vec<SeriesColumn>,
+    mut compute: impl FnMut(&mut Evaluator<'_>, &Histogram, &[SeriesColumn]) -> Vec<SeriesColumn>,
 ) -> Result<Vec<SeriesColumn>, QueryError> {
     let arg = arg.unwrapped();
     let series = evaluator.vector(arg, grid)?;
     let mut results = Vec::new();
-    for histogram in histograms(evaluator, &series, arg.start) {
+    for mut histogram in histograms(evaluator, &series, arg.start) {
         evaluator.check()?;
-        let mut at_step = |step: usize, into: &mut Vec<Bucket>| histogram.at_step(&series, step, into);
-        let labels = drop_metadata(&histogram.labels);
-        results.extend(compute(evaluator, &labels, &mut at_step));
+        histogram.labels = drop_metadata(&histogram.labels);
+        results.extend(compute(evaluator, &histogram, &series));
     }
     merge_same_labels(results)
 }
@@ -241,10 +236,10 @@ fn histogram_quantile(
     let q = evaluator.scalar(&args[0], grid)?;
     warn(evaluator, &args[0], q.values());
     let (position, mut buckets) = (args[1].unwrapped().start, Vec::new());
-    each(evaluator, &args[1], grid, &mut |evaluator, labels, at_step| {
+    each(evaluator, &args[1], grid, |evaluator, histogram, series| {
         let mut values = vec![ABSENT; grid.len];
         for (step, value) in values.iter_mut().enumerate() {
-            at_step(step, &mut buckets);
+            histogram.at_step(series, step, &mut buckets);
             if buckets.is_empty() {
                 continue;
             }
@@ -254,7 +249,7 @@ fn histogram_quantile(
                 evaluator.annotations.forced_monotonicity(decrease, grid.time(step), position);
             }
         }
-        vec![SeriesColumn { labels: labels.clone(), values }]
+        vec![SeriesColumn { labels: histogram.labels.clone(), values }]
     })
 }
 
@@ -275,11 +270,11 @@ fn histogram_quantiles(
         quantiles.push(column);
     }
     let (position, mut buckets) = (args[0].unwrapped().start, Vec::new());
-    each(evaluator, &args[0], grid, &mut |evaluator, labels, at_step| {
+    each(evaluator, &args[0], grid, |evaluator, histogram, series| {
         let mut results: Vec<SeriesColumn> = Vec::new();
         for q in &quantiles {
             for step in 0..grid.len {
-                at_step(step, &mut buckets);
+                histogram.at_step(series, step, &mut buckets);
                 if buckets.is_empty() {
                     continue;
                 }
@@ -287,7 +282,8 @@ fn histogram_quantiles(
                 if let Some(decrease) = decrease {
                     evaluator.annotations.forced_monotonicity(decrease, grid.time(step), position);
                 }
-                let labels = labels.to_builder().set(label.as_str(), open_metrics(q.at(step))).build();
+                let labels =
+                    histogram.labels.to_builder().set(label.as_str(), open_metrics(q.at(step))).build();
                 let mut values = vec![ABSENT; grid.len];
                 values[step] = found;
                 match results.iter_mut().find(|r| r.labels == labels && !is_present(r.values[step])) {
@@ -308,15 +304,15 @@ fn histogram_fraction(
 ) -> Result<Vec<SeriesColumn>, QueryError> {
     let (lower, upper) = (evaluator.scalar(&args[0], grid)?, evaluator.scalar(&args[1], grid)?);
     let mut buckets = Vec::new();
-    each(evaluator, &args[2], grid, &mut |_, labels, at_step| {
+    each(evaluator, &args[2], grid, |_, histogram, series| {
         let mut values = vec![ABSENT; grid.len];
         for (step, value) in values.iter_mut().enumerate() {
-            at_step(step, &mut buckets);
+            histogram.at_step(series, step, &mut buckets);
             if !buckets.is_empty() {
                 *value = fraction(lower.at(step), upper.at(step), &buckets);
             }
         }
-        vec![SeriesColumn { labels: labels.clone(), values }]
+        vec![SeriesColumn { labels: histogram.labels.clone(), values }]
     })
 }
 

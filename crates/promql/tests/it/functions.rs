@@ -159,6 +159,45 @@ fn of_classic_histograms() {
 }
 
 #[test]
+fn of_histograms_that_are_odd() {
+    let store = Memory::load(
+        10_000,
+        r#"
+        twice{le="1"}: 5
+        twice{le="1.0"}: 5
+        twice{le="2"}: 15
+        twice{le="+Inf"}: 20
+        junk{le="1"}: 5
+        junk{le="junk"}: 7
+        junk{le="+Inf"}: 10
+        falling{le="1"}: 10
+        falling{le="2"}: 8
+        falling{le="+Inf"}: 20
+        text{t="a\nb"}: 1
+        "#,
+    );
+    let check = |query: &str, expected: &str, remarks: &[&str]| {
+        let answer = at(&store, query, 0).unwrap();
+        assert_eq!(crate::text(&answer.value), expected, "{query}");
+        assert_eq!([answer.warnings, answer.infos].concat(), owned(remarks), "{query}");
+    };
+    check("histogram_quantile(0.5, twice)", "{} 1", &[]);
+    check(
+        "histogram_quantile(0.25, junk)",
+        "{} 0.5",
+        &["PromQL warning: bucket label \"le\" is missing or has a malformed value of \"junk\" (1:26)"],
+    );
+    check(
+        "histogram_quantile(0.25, falling)",
+        "{} 0.5",
+        &["PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see \
+           https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile), from buckets 2 to 2, \
+           with a max diff of 2, over 1 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:00:00Z (1:26)"],
+    );
+    check("text{t=~\"a.b\"}", "text{t=\"a\\nb\"} 1", &[]);
+}
+
+#[test]
 fn remarks() {
     let store = Memory::load(10_000, DATA);
     let check = |query: &str, warnings: &[&str], infos: &[&str]| {

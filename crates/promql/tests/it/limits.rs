@@ -45,7 +45,9 @@ fn time_is_limited() {
 #[test]
 fn a_query_can_be_canceled() {
     let cancel = Cancel::new();
-    cancel.clone().cancel();
+    let elsewhere = cancel.clone();
+    elsewhere.cancel();
+    assert!(elsewhere.is_canceled());
     let error = engine().instant(&store(), "x", 0, &cancel).unwrap_err();
     assert!(matches!(error, QueryError::Canceled));
     assert_eq!(error.to_string(), "query was canceled in expression evaluation");

@@ -5,6 +5,7 @@ mod limits;
 mod memory;
 mod mistakes;
 mod operators;
+mod properties;
 mod selectors;
 
 use memory::Memory;

@@ -51,6 +51,8 @@ fn vectors_with_vectors() {
         ("g > on (pod) group_left () info", "g{node=\"x\", pod=\"1\"} 31"),
         ("g / on (node) group_left () node", "{node=\"x\", pod=\"1\"} 0.31; {node=\"x\", pod=\"2\"} 0"),
         ("node < on (node) group_right () g", ""),
+        // the value of the left side, the labels of the right, its name included
+        ("node > on (node) group_right () g{pod=\"1\"}", "g{node=\"x\", pod=\"1\"} 100"),
         ("g < bool on (node) group_left () node", "{node=\"x\", pod=\"1\"} 1; {node=\"x\", pod=\"2\"} 1"),
         ("both_a + both_b", "{l=\"1\"} 3"),
         ("both_a < both_b", "both_a{l=\"1\"} 1"),

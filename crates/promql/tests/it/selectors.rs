@@ -91,5 +91,7 @@ fn extended_ranges() {
         ("changes(few[2m] anchored)", "{} 1"),
         ("few smoothed offset 1m", "few 3"),
         ("few smoothed @ 55", "few 1.5"),
+        // the marker at 250 s does not end an interpolated series
+        ("g{pod=\"3\"} smoothed", "g{node=\"y\", pod=\"3\"} 5"),
     ]);
 }
