@@ -5,12 +5,12 @@
 //! decided in [`crate::backoff`].
 
 use crate::backoff::CrashBackoff;
+use crate::child::{Ended, Process};
 use crate::cluster::{Cluster, now_ms};
 use crate::environment::CONTAINER_VARIABLE;
 use crate::guard::kill_marked;
 use crate::pod::{Live, Pod};
 use crate::prober::{Kill, Prober};
-use crate::process::{Ended, Process};
 use crate::status::{ContainerState, ContainerStatus, PodStatus, Termination};
 use crate::{hook, launch, logs, names};
 use std::sync::Arc;

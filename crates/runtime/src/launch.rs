@@ -6,7 +6,7 @@
 use crate::cluster::Cluster;
 use crate::environment::Environment;
 use crate::pod::Pod;
-use crate::spawn::Launch;
+use crate::process::Launch;
 use std::fs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;

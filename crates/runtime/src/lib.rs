@@ -14,10 +14,10 @@ mod network;
 mod resolve;
 mod status;
 
+mod child;
 mod guard;
 mod process;
 mod procfs;
-mod spawn;
 
 mod check;
 mod cluster;

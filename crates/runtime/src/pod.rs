@@ -3,10 +3,10 @@
 //! Input: a workload's template, and the word to end. Output: the pod's state in the cluster; processes are started by
 //! the tasks of its containers. A pod ends only when it is told to: a Deployment's containers are restarted for ever.
 
+use crate::child::Process;
 use crate::cluster::{Cluster, Node, now_ms};
 use crate::container::ContainerTask;
 use crate::names;
-use crate::process::Process;
 use crate::status::{ContainerState, ContainerStatus, PodPhase, PodStatus};
 use crate::usage::UsageFloor;
 use std::collections::BTreeMap;
