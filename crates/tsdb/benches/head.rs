@@ -86,9 +86,9 @@ fn cpu() -> Duration {
     Duration::from_nanos(nanos)
 }
 
-fn resident() -> f64 {
+fn resident(kind: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("RssAnon:")).unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with(kind)).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) * 1024.0
 }
 
@@ -115,9 +115,9 @@ fn append_day(compression: bool) {
         if compression { "compressed" } else { "plain" }
     );
     let folder = tempfile::tempdir().expect("a folder");
-    let before = resident();
+    let before = resident("RssAnon:");
     let mut batch = new_batch(SERIES);
-    let with_labels = resident();
+    let with_labels = resident("RssAnon:");
     let tsdb = Tsdb::open(folder.path(), options(compression)).expect("opens");
     let from = Instant::now();
     tsdb.append(&mut batch).expect("appends");
@@ -135,7 +135,11 @@ fn append_day(compression: bool) {
         stats.series_bytes as f64 / SERIES as f64,
         "bytes/series",
     );
-    report("  heap of the process, labels aside", (resident() - with_labels) / SERIES as f64, "bytes/series");
+    report(
+        "  heap of the process, labels aside",
+        (resident("RssAnon:") - with_labels) / SERIES as f64,
+        "bytes/series",
+    );
     report("  labels as the scraper holds them", (with_labels - before) / SERIES as f64, "bytes/series");
     if compression {
         query(&tsdb);
@@ -186,6 +190,7 @@ fn reopen(folder: &Path) {
     let from = Instant::now();
     let tsdb = Tsdb::open(folder, options(true)).expect("opens");
     report("  opening again after 24 h", from.elapsed().as_secs_f64() * 1e3, "ms");
+    report("  … resident then, mapped files and program", resident("RssFile:") / 1e6, "MB");
     report("  … of which samples of the log", tsdb.replayed_samples() as f64, "samples");
 }
 
@@ -217,7 +222,7 @@ fn memory() {
     for s in 0..series {
         batches[s % targets].push(SeriesRef::UNKNOWN, labels(s), START, 0.0);
     }
-    let before = resident();
+    let before = resident("RssAnon:");
     let tsdb = Tsdb::open(folder.path(), options(true)).expect("opens");
     let mut noise = Noise(7);
     for i in 0..12 {
@@ -227,7 +232,11 @@ fn memory() {
         }
     }
     let stats = tsdb.stats();
-    report("  heap of the process, labels aside", (resident() - before) / series as f64, "bytes/series");
+    report(
+        "  heap of the process, labels aside",
+        (resident("RssAnon:") - before) / series as f64,
+        "bytes/series",
+    );
     report("  … index", stats.index_bytes as f64 / series as f64, "bytes/series");
     report("  … series and open chunks", stats.series_bytes as f64 / series as f64, "bytes/series");
 }

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use tidewatch_model::{Append, AppendError, Appended, Batch, Labels, Rejection, Row};
 
 /// Full chunks go to disk at the latest when this many are waiting in memory.
-const MOST_WAITING: usize = 20_000;
+const MOST_WAITING: usize = 2_000;
 
 /// The memory of an append, kept from batch to batch.
 #[derive(Default)]

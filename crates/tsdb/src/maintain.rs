@@ -31,8 +31,8 @@ const FILES_PER_RETENTION: i64 = 14;
 const RECORD: usize = 64 << 10;
 
 impl Tsdb {
-    /// Removes what is older than the retention, moves full chunks to disk, syncs the log and, when it is due, replaces
-    /// the old part of the log by a checkpoint. `now` is in milliseconds since the Unix epoch.
+    /// Removes what is older than the retention, moves full chunks to disk, syncs the log, gives memory back and, when
+    /// it is due, replaces the old part of the log by a checkpoint. `now` is in milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// The first thing that failed. Everything else was done, and the next call tries again.
@@ -57,6 +57,8 @@ impl Tsdb {
         self.order();
         note(log.and_then(|(file, path)| file.sync_data().doing("sync", &path)));
         note(self.checkpoint_if_due(&mut maintenance, now));
+        let files = Arc::clone(&read_guard(&self.head).files);
+        files.iter().for_each(|file| file.release());
         first_error
     }
 

@@ -50,7 +50,7 @@ struct Loader<'a> {
 }
 
 /// How many full chunks may wait in memory while the log is read.
-const WAITING: usize = 20_000;
+const WAITING: usize = 5_000;
 
 /// Reads the log of a folder on top of the chunks found.
 ///

@@ -10,7 +10,7 @@
 
 use super::layout::{FILE_BYTES, FILE_HEADER, Frame, Parsed, Position, parse};
 use crate::error::{Doing, TsdbError};
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,6 +78,16 @@ impl MappedFile {
 
     pub(crate) fn note_time(&self, time: i64) {
         self.max_time.fetch_max(time, Ordering::Relaxed);
+    }
+
+    /// Lets go of the pages that were looked at, so that they do not count as this process' memory. They stay in the
+    /// page cache, from where the next look takes them.
+    pub(crate) fn release(&self) {
+        // SAFETY: for a shared mapping of a file this drops page table entries only: whoever reads at the same time
+        // or later sees the same bytes.
+        let released = unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) };
+        // An advice that is not taken costs memory, nothing else.
+        drop(released);
     }
 
     /// The chunk at a byte of the file.

@@ -51,6 +51,7 @@ pub(crate) fn load_chunk_files(folder: &Path) -> Result<LoadedChunks, TsdbError>
             file = open_file(*number, path)?;
         }
         index(&file, &mut loaded);
+        file.release();
         files.push(Arc::new(file));
         loaded.next_number = number + 1;
     }
