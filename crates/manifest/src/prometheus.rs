@@ -223,13 +223,7 @@ fn read_global(fields: &Fields<'_>) -> GlobalConfig {
     global.legacy_names = text(fields, "metric_name_validation_scheme").as_deref() == Some("legacy");
     global.name_escaping = text(fields, "metric_name_escaping_scheme").filter(|scheme| !scheme.is_empty());
     global.extra_scrape_metrics = fields.flag("extra_scrape_metrics").unwrap_or(false);
-    for key in
-        ["scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms"]
-    {
-        if fields.flag(key) == Some(true) {
-            fields.wrong(key, "native histograms are not supported yet", "remove it or set it to false");
-        }
-    }
+    job::read_native_histograms(fields);
     warn_of(fields, &["rule_query_offset", "query_log_file", "scrape_failure_log_file"]);
     warn_of(fields, &["query_max_series", "query_max_samples_read", "query_max_duration"]);
     global

@@ -157,11 +157,15 @@ impl ServiceMonitor {
             );
         }
         monitor.endpoints = spec.list("endpoints").into_iter().map(MonitorEndpoint::read).collect();
-        for key in ["scrapeNativeHistograms", "convertClassicHistogramsToNHCB", "scrapeClassicHistograms"] {
-            if spec.flag(key) == Some(true) {
-                spec.wrong(key, "native histograms are not supported yet", "remove it or set it to false");
-            }
+        if spec.flag("scrapeNativeHistograms") == Some(true) {
+            let hint = "targets are asked for classic histograms";
+            spec.warn("scrapeNativeHistograms", "not supported yet: native histograms", hint);
         }
+        if spec.flag("convertClassicHistogramsToNHCB") == Some(true) {
+            let hint = "remove it or set it to false";
+            spec.wrong("convertClassicHistogramsToNHCB", "native histograms are not supported yet", hint);
+        }
+        spec.known(&["scrapeClassicHistograms"]);
         if text(&spec, "scrapeClass").is_some() {
             spec.wrong("scrapeClass", "not supported yet", "write its settings into the ServiceMonitor");
         }

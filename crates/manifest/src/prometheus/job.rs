@@ -13,7 +13,7 @@ use std::time::Duration;
 use tidewatch_model::{Labels, TargetGroup};
 
 /// The service discoveries of Prometheus 3.16 besides static and file.
-const OTHER_DISCOVERIES: [&str; 29] = [
+const OTHER_DISCOVERIES: [&str; 31] = [
     "aws_sd_configs",
     "azure_sd_configs",
     "consul_sd_configs",
@@ -34,7 +34,9 @@ const OTHER_DISCOVERIES: [&str; 29] = [
     "marathon_sd_configs",
     "nerve_sd_configs",
     "nomad_sd_configs",
+    "oci_sd_configs",
     "openstack_sd_configs",
+    "outscale_sd_configs",
     "ovhcloud_sd_configs",
     "puppetdb_sd_configs",
     "scaleway_sd_configs",
@@ -45,9 +47,19 @@ const OTHER_DISCOVERIES: [&str; 29] = [
     "vultr_sd_configs",
 ];
 
-/// Settings of native histograms: harmless when off.
-const NATIVE_HISTOGRAMS: [&str; 3] =
-    ["scrape_native_histograms", "convert_classic_histograms_to_nhcb", "always_scrape_classic_histograms"];
+/// Settings of native histograms, of a job or of all. Those come over protobuf only: without it targets send classic ones,
+/// so wanting native ones is no mistake; wanting classic ones to become something else would be.
+pub(super) fn read_native_histograms(fields: &Fields<'_>) {
+    if fields.flag("scrape_native_histograms") == Some(true) {
+        let hint = "targets are asked for classic histograms";
+        fields.warn("scrape_native_histograms", "not supported yet: native histograms", hint);
+    }
+    if fields.flag("convert_classic_histograms_to_nhcb") == Some(true) {
+        let hint = "remove it or set it to false";
+        fields.wrong("convert_classic_histograms_to_nhcb", "native histograms are not supported yet", hint);
+    }
+    fields.known(&["always_scrape_classic_histograms"]);
+}
 
 /// Reads a job; relative paths are below `folder`.
 pub(super) fn read(fields: &Fields<'_>, global: &GlobalConfig, folder: &Path) -> ScrapeConfig {
@@ -268,11 +280,7 @@ fn refuse(fields: &Fields<'_>) {
             fields.wrong(key, "not supported yet", hint);
         }
     }
-    for key in NATIVE_HISTOGRAMS {
-        if fields.flag(key) == Some(true) {
-            fields.wrong(key, "native histograms are not supported yet", "remove it or set it to false");
-        }
-    }
+    read_native_histograms(fields);
     fields.known(&["native_histogram_bucket_limit", "native_histogram_min_bucket_factor"]);
     if fields.raw("scrape_failure_log_file").is_some() {
         fields.warn("scrape_failure_log_file", "not supported yet", "failures are shown by /api/v1/targets");

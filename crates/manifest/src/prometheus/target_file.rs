@@ -71,7 +71,9 @@ mod tests {
         assert_eq!(json, yaml);
         assert_eq!(json[0].labels, Labels::from_pairs([("__meta_filepath", "f"), ("x", "y")]));
         assert_eq!(json[0].source, "f:0");
-        let tabs = parse_target_file("f", "[\n\t{\"targets\": [\"a:1\"], \"labels\": {\"n\": 1, \"m\": 1.5}}]").unwrap();
+        let tabs =
+            parse_target_file("f", "[\n\t{\"targets\": [\"a:1\"], \"labels\": {\"n\": 1, \"m\": 1.5}}]")
+                .unwrap();
         assert_eq!(tabs[0].labels.get("n"), Some("1"));
         assert_eq!(parse_target_file("f", "[]"), Ok(vec![]));
     }

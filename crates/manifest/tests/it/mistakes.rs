@@ -166,3 +166,28 @@ fn secrets_are_never_shown() {
     assert_eq!(good.secrets[0].data["b"].reveal(), b"hunter2");
     assert!(!format!("{good:?}").contains("hunter"));
 }
+
+#[test]
+fn a_file_that_is_cut_off_or_scrambled_is_an_error_with_a_place_or_is_read() {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../../kubernetes/todo-app-prod.yaml");
+    let text = std::fs::read_to_string(chart).unwrap();
+    let check = |text: &str| {
+        for error in load_text("chart.yaml", text).err().into_iter().flatten() {
+            assert!(error.to_string().starts_with("chart.yaml:"), "{error}");
+            assert!(error.position.is_some_and(|(line, column)| line > 0 && column > 0), "{error:?}");
+            assert!(
+                error.position.is_some_and(|(line, _)| line <= text.lines().count() as u64 + 1),
+                "{error:?}"
+            );
+        }
+    };
+    for cut in (0..text.len()).step_by(397).filter(|cut| text.is_char_boundary(*cut)) {
+        check(&text[..cut]);
+        for strange in [":", "\t", "[", "\"", "- ", "&a *a", "\u{0}", "!!int x"] {
+            let end = (cut + 700).min(text.len());
+            if text.is_char_boundary(end) {
+                check(&format!("{}{strange}{}", &text[cut.saturating_sub(700)..cut], &text[cut..end]));
+            }
+        }
+    }
+}
