@@ -4,19 +4,22 @@ import { dashboards, expect, scrollThrough, shoot, test } from './fixture';
 const panels = (page: Page) => page.locator('section.panel');
 const charts = (page: Page) => page.locator('section.panel .chart .u-over');
 
-async function openDashboard(page: Page, uid: string): Promise<void> {
-  await page.goto(`/d/${uid}`);
+async function openDashboard(page: Page, uid: string, parameters = ''): Promise<void> {
+  await page.goto(`/d/${uid}${parameters}`);
   await expect(panels(page).first()).toBeVisible();
   await expect(page.locator('section.panel[data-state="loading"]')).toHaveCount(0);
 }
 
-/** The first dashboard with at least two charts in view. */
+/** The first dashboard with at least two charts in view; over a short time, since the product may have been started just now. */
 async function openCharts(page: Page): Promise<void> {
-  for (const { uid } of await dashboards()) {
-    await openDashboard(page, uid);
-    if ((await charts(page).count()) >= 2) return;
-  }
-  throw new Error('no dashboard has two time series panels');
+  const all = await dashboards();
+  await expect(async () => {
+    for (const { uid } of all) {
+      await openDashboard(page, uid, '?from=now-5m&to=now');
+      if ((await charts(page).count()) >= 2) return;
+    }
+    throw new Error('no dashboard shows two time series');
+  }).toPass({ timeout: 90_000 });
 }
 
 test('the list has every dashboard and opens one', async ({ page }) => {
@@ -63,7 +66,7 @@ test('a drag over a chart sets the time range, zooming out widens it', async ({ 
     return Number(searchParams.get('to')) - Number(searchParams.get('from'));
   };
   const zoomed = span();
-  expect(zoomed).toBeGreaterThan(60_000);
+  expect(zoomed).toBeGreaterThan(30_000);
   await page.getByRole('button', { name: 'Zoom out' }).click();
   expect(span()).toBeCloseTo(2 * zoomed, -2);
 });
@@ -72,7 +75,11 @@ test('charts share the crosshair and show a tooltip', async ({ page }) => {
   await openCharts(page);
   const box = await charts(page).first().boundingBox();
   if (!box) throw new Error('the chart has no size');
-  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  // samples may only be at the right end: look there for a place that has some
+  for (let share = 0.99; share > 0.05 && (await page.locator('.tip:visible').count()) === 0; share -= 0.01) {
+    await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
   const lines = page.locator('section.panel .chart .u-cursor-x');
   const shown = () => lines.evaluateAll((all) => all.filter((line) => !line.classList.contains('u-off') && new DOMMatrix(getComputedStyle(line).transform).e > 0).length);
   await expect.poll(shown).toBeGreaterThanOrEqual(2);
@@ -102,7 +109,8 @@ test('a variable is chosen, kept in the address and used by the panels', async (
   const options = picker.getByRole('option');
   await expect(options.first()).toBeVisible();
   const name = (await options.last().textContent()) ?? '';
-  const asked = page.waitForRequest((request) => request.url().includes('/api/v1/query') && decodeURIComponent(request.postData() ?? '').includes(name));
+  const plain = (body: string | null) => decodeURIComponent(body ?? '').replaceAll('\\', '');
+  const asked = page.waitForRequest((request) => request.url().includes('/api/v1/query') && plain(request.postData()).includes(name), { timeout: 15_000 });
   await options.last().getByRole('button').click();
   await asked;
   expect([...new URL(page.url()).searchParams].some(([key, value]) => key.startsWith('var-') && value === name)).toBe(true);

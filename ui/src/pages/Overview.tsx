@@ -203,9 +203,12 @@ function TroubledTargets({ data }: { data: Overview }) {
   );
 }
 
+/** Short enough that a machine that was just started shows something. */
+const overviewRange = { from: 'now-30m', to: 'now' };
+
 export default function OverviewPage() {
-  usePageDefaults(undefined, '10s');
-  const range = useTimeRange();
+  usePageDefaults(overviewRange, '10s');
+  const range = useTimeRange(overviewRange);
   const url = useUrl();
   const { value: data, error } = useLoad((signal) => loadOverview(range, signal), [range]);
   const opened = url.searchParams.get('pod');
