@@ -5,6 +5,7 @@
 use crate::ast::{Expr, Node, ValueType};
 use crate::check::check;
 use crate::parser::{Features, mistake, parse_syntax};
+use crate::pretty::pretty;
 use crate::{QueryError, functions};
 use std::fmt;
 use tidewatch_model::Matcher;
@@ -60,7 +61,7 @@ fn visit<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
 }
 
 impl fmt::Display for Expression {
-    /// The canonical form.
+    /// The canonical form, on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.expr.fmt(f)
     }
@@ -74,12 +75,12 @@ pub fn parse(query: &str) -> Result<Expression, QueryError> {
     Expression::with_features(query, Features { experimental_functions: true })
 }
 
-/// The canonical form of an expression.
+/// The canonical form of an expression, over several lines where it is long.
 ///
 /// # Errors
 /// [`QueryError::Parse`] with the position of the first mistake.
 pub fn format_query(query: &str) -> Result<String, QueryError> {
-    parse(query).map(|expression| expression.to_string())
+    parse(query).map(|expression| pretty(&expression.expr, 0))
 }
 
 /// Reads a `match[]` argument: a plain selector, without range, offset or `@`.

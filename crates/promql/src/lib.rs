@@ -13,6 +13,7 @@ mod go_format;
 mod lexer;
 mod number_literal;
 mod parser;
+mod pretty;
 mod printer;
 mod text_literal;
 

@@ -4,7 +4,8 @@
 //! are gone, parentheses stay.
 
 use crate::ast::{
-    At, Cardinality, DurationExpr, DurationNode, DurationOp, Expr, Extension, Node, Shift, VectorSelector,
+    Aggregate, At, Binary, Cardinality, DurationExpr, DurationNode, DurationOp, Expr, Extension, Node, Shift,
+    Subquery, VectorSelector,
 };
 use crate::go_format::{fixed, plain, quote};
 use std::fmt;
@@ -30,45 +31,27 @@ impl fmt::Display for Expr {
             Node::Number { value, written_as_duration: true } => f.write_str(&seconds(*value)),
             Node::Number { value, .. } => f.write_str(&plain(*value)),
             Node::Text(text) => f.write_str(&quote(text)),
-            Node::Vector(selector) => write!(f, "{}{}", Bare(selector), modifiers(selector)),
+            Node::Vector(selector) => {
+                let shift = &selector.shift;
+                write!(f, "{}{}{}{}", Bare(selector), at(shift), extension(selector), offset(shift))
+            }
             Node::Matrix(selector, range) => {
-                write!(f, "{}[{range}]{}", Bare(selector), modifiers(selector))
+                let shift = &selector.shift;
+                let (extension, at, offset) = (extension(selector), at(shift), offset(shift));
+                write!(f, "{}[{range}]{extension}{at}{offset}", Bare(selector))
             }
             Node::Subquery(subquery) => {
-                write!(f, "{}[{}:", subquery.expr, subquery.range)?;
-                if let Some(step) = &subquery.step {
-                    write!(f, "{step}")?;
-                }
-                write!(f, "]{}{}", at(&subquery.shift), offset(&subquery.shift))
+                write!(f, "{}{}", subquery.expr, subquery_suffix(subquery))
             }
             Node::Paren(inner) => write!(f, "({inner})"),
             Node::Unary { negative, expr } => write!(f, "{}{expr}", if *negative { '-' } else { '+' }),
-            Node::Binary(binary) => {
-                let bool_text = if binary.returns_bool { " bool" } else { "" };
-                write!(f, "{} {}{bool_text}", binary.left, binary.op.text())?;
-                let matching = &binary.matching;
-                let grouped = matching.cardinality != Cardinality::OneToOne;
-                if !matching.labels.is_empty() || matching.on || grouped {
-                    let word = if matching.on { "on" } else { "ignoring" };
-                    write!(f, " {word} ({})", labels(&matching.labels))?;
-                }
-                if grouped {
-                    let side = if matching.cardinality == Cardinality::ManyToOne { "left" } else { "right" };
-                    write!(f, " group_{side} ({})", labels(&matching.include))?;
-                }
-                write!(f, " {}", binary.right)
-            }
+            Node::Binary(binary) => write!(f, "{} {} {}", binary.left, operator(binary), binary.right),
             Node::Aggregate(aggregate) => {
-                f.write_str(aggregate.op.text())?;
-                if aggregate.without {
-                    write!(f, " without ({}) ", labels(&aggregate.grouping))?;
-                } else if !aggregate.grouping.is_empty() {
-                    write!(f, " by ({}) ", labels(&aggregate.grouping))?;
+                write!(f, "{}(", aggregate_head(aggregate))?;
+                if let Some(parameter) = &aggregate.parameter {
+                    write!(f, "{parameter}, ")?;
                 }
-                match &aggregate.parameter {
-                    Some(parameter) => write!(f, "({parameter}, {})", aggregate.expr),
-                    None => write!(f, "({})", aggregate.expr),
-                }
+                write!(f, "{})", aggregate.expr)
             }
             Node::Call { function, args } => {
                 write!(f, "{}(", function.name)?;
@@ -78,6 +61,43 @@ impl fmt::Display for Expr {
                 f.write_str(")")
             }
         }
+    }
+}
+
+/// What follows the expression of a subquery.
+pub(crate) fn subquery_suffix(subquery: &Subquery) -> String {
+    let step = subquery.step.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("[{}:{step}]{}{}", subquery.range, at(&subquery.shift), offset(&subquery.shift))
+}
+
+/// An operator with its modifiers.
+pub(crate) fn operator(binary: &Binary) -> String {
+    let mut text = binary.op.text().to_owned();
+    if binary.returns_bool {
+        text.push_str(" bool");
+    }
+    let matching = &binary.matching;
+    let grouped = matching.cardinality != Cardinality::OneToOne;
+    if !matching.labels.is_empty() || matching.on || grouped {
+        let word = if matching.on { "on" } else { "ignoring" };
+        text.push_str(&format!(" {word} ({})", labels(&matching.labels)));
+    }
+    if grouped {
+        let side = if matching.cardinality == Cardinality::ManyToOne { "left" } else { "right" };
+        text.push_str(&format!(" group_{side} ({})", labels(&matching.include)));
+    }
+    text
+}
+
+/// An aggregation up to its parenthesis.
+pub(crate) fn aggregate_head(aggregate: &Aggregate) -> String {
+    let op = aggregate.op.text();
+    if aggregate.without {
+        format!("{op} without ({}) ", labels(&aggregate.grouping))
+    } else if aggregate.grouping.is_empty() {
+        op.to_owned()
+    } else {
+        format!("{op} by ({}) ", labels(&aggregate.grouping))
     }
 }
 
@@ -113,13 +133,12 @@ impl fmt::Display for Bare<'_> {
     }
 }
 
-fn modifiers(selector: &VectorSelector) -> String {
-    let extension = match selector.extension {
+fn extension(selector: &VectorSelector) -> &'static str {
+    match selector.extension {
         Extension::None => "",
         Extension::Anchored => " anchored",
         Extension::Smoothed => " smoothed",
-    };
-    format!("{extension}{}{}", at(&selector.shift), offset(&selector.shift))
+    }
 }
 
 fn at(shift: &Shift) -> String {

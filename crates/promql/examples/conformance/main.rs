@@ -48,8 +48,17 @@ fn main() {
             }
         }
     }
+    let mut formatted = 0;
+    for query in &queries {
+        let (theirs, ours) = (peer.format(query), tidewatch_promql::format_query(query).ok());
+        formatted += usize::from(theirs.is_some());
+        if theirs != ours {
+            failed += 1;
+            println!("DIFF format {query}\n  expected {theirs:?}\n  found    {ours:?}");
+        }
+    }
     println!(
-        "{} queries, {asked} questions, {failed} differences; answers that are {kinds:?}",
+        "{} queries ({formatted} formatted), {asked} questions, {failed} differences; answers that are {kinds:?}",
         queries.len()
     );
     drop(peer);

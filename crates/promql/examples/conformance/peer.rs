@@ -148,6 +148,17 @@ impl Peer {
         assert!(status < 300, "remote write: {status} {}", String::from_utf8_lossy(&body));
     }
 
+    /// The canonical form of a query, if it is one.
+    pub(crate) fn format(&self, query: &str) -> Option<String> {
+        let body: String = query.bytes().map(|b| format!("%{b:02X}")).collect();
+        let headers = ["Content-Type: application/x-www-form-urlencoded"];
+        let body = format!("query={body}");
+        let (_, body) =
+            self.http("POST", "/api/v1/format_query", &headers, body.as_bytes()).expect("prometheus answers");
+        let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        json["data"].as_str().map(str::to_owned)
+    }
+
     pub(crate) fn ask(&self, query: &str, question: Question) -> Reply {
         let encode = |text: &str| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
         let seconds = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
