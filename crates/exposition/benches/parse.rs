@@ -12,7 +12,7 @@ fn page() -> (String, u64) {
         let name = format!("http_request_duration_seconds_{family}");
         let bucket = format!("{name}_bucket");
         writer.family(&name, MetricKind::Histogram, "Time it took to answer a request.");
-        for endpoint in 0..20 {
+        for endpoint in 0..28 {
             let endpoint = format!("/api/tasks/{{id}}/{endpoint}");
             for le in ["0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"] {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -220,7 +220,14 @@ fn read_global(fields: &Fields<'_>) -> GlobalConfig {
     if let Some(protocols) = job::protocols(fields) {
         global.scrape_protocols = protocols;
     }
-    global.legacy_names = text(fields, "metric_name_validation_scheme").as_deref() == Some("legacy");
+    match text(fields, "metric_name_validation_scheme").as_deref() {
+        None | Some("" | "utf8") => {}
+        Some("legacy") => global.legacy_names = true,
+        Some(other) => {
+            let message = format!("unknown name validation scheme {other:?}");
+            fields.wrong("metric_name_validation_scheme", message, "use utf8 or legacy");
+        }
+    }
     global.name_escaping = text(fields, "metric_name_escaping_scheme").filter(|scheme| !scheme.is_empty());
     global.extra_scrape_metrics = fields.flag("extra_scrape_metrics").unwrap_or(false);
     job::read_native_histograms(fields);
@@ -339,6 +346,21 @@ mod tests {
             &job("metric_relabel_configs: [{action: keep, regex: '('}]"),
             "metric_relabel_configs[0].regex: invalid regular expression",
         );
+        check(
+            &job("relabel_configs: [{action: labeldrop, regex: a, source_labels: [b]}]"),
+            "source_labels must not be set for action labeldrop  hint: it takes regex only",
+        );
+        check(
+            &job("relabel_configs: [{action: keepequal, source_labels: [b], target_label: c, regex: d}]"),
+            "regex must not be set for action keepequal",
+        );
+        check(
+            &job(
+                "relabel_configs: [{action: lowercase, source_labels: [b], target_label: c, replacement: d}]",
+            ),
+            "replacement must not be set for action lowercase",
+        );
+        check("global: {metric_name_validation_scheme: x}", "unknown name validation scheme \"x\"");
         check(&job("relabel_configs: [{action: shred}]"), "unknown relabel action \"shred\"");
         check(&job("sample_limit: -1"), "sample_limit: must be from 0");
         check(&job("body_size_limit: 10"), "invalid size \"10\"");

@@ -100,7 +100,10 @@ impl Ingest<'_> {
     fn mark_stale(&self, scratch: &mut Scratch) {
         let time = self.time;
         self.cache.for_each_stale(|at, entry, labels| {
-            scratch.push(at, entry.series, labels.clone(), time, stale_nan());
+            // what the store never had cannot end
+            if entry.series.is_known() {
+                scratch.push(at, entry.series, labels.clone(), time, stale_nan());
+            }
         });
     }
 

@@ -175,6 +175,18 @@ fn relabel_rule(rule: Fields<'_>, keys: &RelabelKeys) -> Option<RelabelRule> {
     let modulus = rule.number("modulus", 0, i64::MAX);
     let target_label = text(&rule, keys.target_label);
     let replacement = text(&rule, "replacement");
+    let given = [
+        ("source_labels", rule.has(keys.source_labels)),
+        ("target_label", target_label.is_some()),
+        ("separator", separator.as_deref().is_some_and(|text| text != ";")),
+        ("modulus", modulus.is_some_and(|number: u64| number != 0)),
+        ("replacement", replacement.as_deref().is_some_and(|text| text != "$1")),
+        ("regex", regex.as_deref().is_some_and(|text| text != "(.*)")),
+    ];
+    if let Some((allowed, field)) = action.and_then(|action| superfluous(action, &given)) {
+        let message = format!("{field} must not be set for action {action_name}");
+        rule.wrong("action", message, &format!("it takes {allowed} only"));
+    }
     let made = match action {
         None => {
             rule.wrong(
@@ -204,6 +216,26 @@ fn relabel_rule(rule: Fields<'_>, keys: &RelabelKeys) -> Option<RelabelRule> {
     };
     rule.finish();
     made
+}
+
+/// A field that the action does not take, and what it takes, as Prometheus refuses it.
+fn superfluous(
+    action: RelabelAction,
+    given: &[(&'static str, bool)],
+) -> Option<(&'static str, &'static str)> {
+    use RelabelAction::{DropEqual, KeepEqual, LabelDrop, LabelKeep, Lowercase, Uppercase};
+    let (allowed, refused): (_, &[&str]) = match action {
+        LabelDrop | LabelKeep => {
+            ("regex", &["source_labels", "target_label", "separator", "modulus", "replacement"])
+        }
+        KeepEqual | DropEqual => {
+            ("source_labels and target_label", &["separator", "modulus", "replacement", "regex"])
+        }
+        Lowercase | Uppercase => ("source_labels, separator and target_label", &["replacement"]),
+        _ => return None,
+    };
+    let found = given.iter().find(|(name, is_given)| *is_given && refused.contains(name))?;
+    Some((allowed, found.0))
 }
 
 #[cfg(test)]
