@@ -63,9 +63,10 @@ test('explore completes, runs and shows graph and table', async ({ page }) => {
   await editor.click();
   await editor.pressSequentially('http_requests_t', { delay: 30 });
   const completion = page.locator('.cm-tooltip-autocomplete');
-  await expect(completion.getByText('http_requests_total', { exact: true })).toBeVisible();
+  const wanted = completion.getByText('http_requests_total', { exact: true });
+  await expect(wanted).toBeVisible();
   await shoot(page, 'explore-completion');
-  await page.keyboard.press('Enter');
+  await wanted.click();
   await expect(editor).toHaveText('http_requests_total');
   await page.keyboard.press('Shift+Enter');
   await expect(page.locator('.explore-graph .chart canvas')).toBeVisible();

@@ -10,6 +10,7 @@ import type { PanelModel } from '../grafana/model';
 import { fetchPanel, QueryShare } from '../panels/fetch';
 import { seriesOfResult, timeseriesModel } from '../panels/timeseriesModel';
 import type { TimeRange } from '../time/range';
+import { readLogLine } from './logLine';
 import type { PodRow } from './overviewData';
 
 const tailLines = 500;
@@ -71,6 +72,18 @@ function Events({ pod }: { pod: PodRow }) {
   );
 }
 
+function LogText({ line }: { line: string }) {
+  const { clock, level, text } = readLogLine(line);
+  return (
+    <>
+      {clock && <span className="log-clock">{clock} </span>}
+      {level && <span className={`log-level level-${level}`}>{level.padEnd(5)} </span>}
+      {text}
+      {'\n'}
+    </>
+  );
+}
+
 function LogView({ pod }: { pod: PodRow }) {
   const [asked, setAsked] = useState(0);
   const [filter, setFilter] = useState('');
@@ -94,7 +107,10 @@ function LogView({ pod }: { pod: PodRow }) {
       </div>
       {error && <p className="notice error">The log could not be read: {error}</p>}
       <pre ref={box} tabIndex={0} aria-label={`Last ${tailLines} lines of ${pod.name}`}>
-        {log === undefined ? '' : shown.join('\n') || (filter ? 'No line matches.' : 'The pod has written nothing yet.')}
+        {log !== undefined && shown.join('') === '' && (filter ? 'No line matches.' : 'The pod has written nothing yet.')}
+        {shown.map((line, i) => (
+          <LogText key={i} line={line} />
+        ))}
       </pre>
     </section>
   );
