@@ -13,9 +13,11 @@ pub fn dashboards_of(manifests: &Manifests) -> (Catalog, Vec<String>) {
             continue;
         }
         for loaded in load(config_map) {
-            if let Err(error) = loaded.and_then(|dashboard| catalog.add(dashboard)) {
-                complaints.push(error.to_string());
-            }
+            let refused = match loaded {
+                Ok(dashboard) => catalog.add(dashboard).err(),
+                Err(error) => Some(error),
+            };
+            complaints.extend(refused.map(|error| error.to_string()));
         }
     }
     (catalog, complaints)

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidewatch_config::{SCRAPE_INTERVAL, UpInput, UpSpec, up_spec};
-use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs};
+use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs, not_scraped};
 use tidewatch_http::{ListenerSpec, Serves};
 use tidewatch_runtime::{GuardCommand, RuntimeSpec};
 use tidewatch_scrape::TargetHealth;
@@ -33,9 +33,11 @@ pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
     let input =
         UpInput { files: args.files.clone(), settings: args.config.clone(), expose: args.expose.clone() };
     let spec = up_spec(&input).map_err(|e| Failure::from_error(&e))?;
-    let complaints: Vec<String> = spec.errors.iter().chain(&spec.warnings).cloned().collect();
-    for complaint in &complaints {
+    for complaint in spec.errors.iter().chain(&spec.warnings) {
         eprintln!("{complaint}");
+    }
+    for diagnosis in not_scraped(&spec.manifests.others) {
+        eprintln!("{diagnosis}");
     }
     let monitors = spec.manifests.service_monitors.clone();
     let pipeline = Pipeline::start(pipeline_spec(args, spec)?).await?;

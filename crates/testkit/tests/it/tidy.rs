@@ -57,7 +57,8 @@ fn crates_use_only_lower_layers() {
     let mut wrong = Vec::new();
     let mut seen = 0;
     for manifest in files_below("crates", "Cargo.toml") {
-        let name = manifest.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let name =
+            manifest.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
         let Some(layer) = layers.get(name.as_str()) else {
             wrong.push(format!("crates/{name} has no layer in this test"));
             continue;
@@ -118,7 +119,10 @@ fn unsafe_code_stays_in_the_named_modules() {
     allowed.sort();
     let mut named = UNSAFE_MODULES.map(str::to_owned);
     named.sort();
-    assert_eq!(allowed, named, "modules that allow unsafe code, and those named in this test with their reason");
+    assert_eq!(
+        allowed, named,
+        "modules that allow unsafe code, and those named in this test with their reason"
+    );
 }
 
 /// Modules that may hold unsafe code, each with the reason.

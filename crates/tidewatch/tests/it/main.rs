@@ -3,6 +3,8 @@
 mod bad_input;
 mod conformance;
 mod page;
+#![allow(clippy::unwrap_used)] // helpers outside of #[test] functions may panic as tests do
+
 mod product;
 mod serve;
 mod up;
