@@ -219,7 +219,7 @@ async fn upkeep(store: Arc<Tsdb>, clock: Arc<dyn Clock>) {
         match tokio::task::spawn_blocking(move || store.maintain(now)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!("upkeep of the store failed, it is tried again in a minute: {error}")
+                tracing::error!("upkeep of the store failed, it is tried again in a minute: {error}");
             }
             Err(_) => return,
         }

@@ -40,6 +40,9 @@ enum Data {
 
 type Pair = (f64, String);
 
+/// Parameters by name.
+type Form = Vec<(&'static str, String)>;
+
 #[derive(Deserialize)]
 struct Element {
     metric: BTreeMap<String, String>,
@@ -84,7 +87,7 @@ fn server_of(args: &QueryArgs) -> String {
 }
 
 /// The API path and form parameters of the question.
-fn request_of(args: &QueryArgs) -> Result<(&'static str, Vec<(&'static str, String)>), Failure> {
+fn request_of(args: &QueryArgs) -> Result<(&'static str, Form), Failure> {
     let time = |name: &str, text: &str| {
         parse_timestamp(text).map_err(|e| {
             Failure::new(format!("--{name}: {e}")).hint("write Unix seconds or e.g. 2026-01-31T12:00:00Z")
