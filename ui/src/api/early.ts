@@ -13,16 +13,17 @@ const inPhase = (): boolean => Date.now() - startNow < phaseMs;
 
 export const pageNow = (): number => (inPhase() ? startNow : Date.now());
 
-export function early<T>(key: string, ask: () => Promise<T>): Promise<T> {
+/** A shared answer is nobody's to cancel: `ask` gets the signal only when it asks for one caller. */
+export function early<T>(key: string, signal: AbortSignal | undefined, ask: (signal?: AbortSignal) => Promise<T>): Promise<T> {
   if (!inPhase()) {
     answers.clear();
-    return ask();
+    return ask(signal);
   }
   const known = answers.get(key);
   if (known) return known as Promise<T>;
   const answer = ask();
   answers.set(key, answer);
-  // a failed or cancelled answer is not kept
+  // a failed answer is not kept
   answer.catch(() => answers.delete(key));
   return answer;
 }

@@ -16,6 +16,6 @@ export function searchDashboards(signal?: AbortSignal): Promise<DashboardHit[]> 
 
 export async function loadDashboard(uid: string, signal?: AbortSignal): Promise<DashboardModel> {
   const path = `/api/dashboards/uid/${encodeURIComponent(uid)}`;
-  const body = await early(path, () => getJson<{ dashboard: DashboardModel }>(path, signal));
+  const body = await early(path, signal, (own) => getJson<{ dashboard: DashboardModel }>(path, own));
   return body.dashboard;
 }

@@ -99,7 +99,7 @@ export function gridOf(rows: MatrixRow[], query: RangeQuery): Pick<RangeResult, 
 }
 
 export function queryRange(query: RangeQuery, signal?: AbortSignal): Promise<RangeResult> {
-  return early(`range ${query.start} ${query.end} ${query.step} ${query.expr}`, () => askRange(query, signal));
+  return early(`range ${query.start} ${query.end} ${query.step} ${query.expr}`, signal, (own) => askRange(query, own));
 }
 
 async function askRange(query: RangeQuery, signal?: AbortSignal): Promise<RangeResult> {
@@ -133,7 +133,7 @@ function samplesOf(data: QueryData): Sample[] {
 
 /** `timeMs` undefined asks for the server's current time. */
 export function queryInstant(expr: string, timeMs?: number, signal?: AbortSignal): Promise<InstantResult> {
-  return early(`instant ${timeMs} ${expr}`, () => askInstant(expr, timeMs, signal));
+  return early(`instant ${timeMs} ${expr}`, signal, (own) => askInstant(expr, timeMs, own));
 }
 
 async function askInstant(expr: string, timeMs?: number, signal?: AbortSignal): Promise<InstantResult> {
@@ -162,7 +162,7 @@ export async function labelValues(
   signal?: AbortSignal,
 ): Promise<string[]> {
   const path = windowed(`/api/v1/label/${encodeURIComponent(label)}/values`, matchers, range);
-  return unwrap(await early(path, () => getJson<Envelope<string[]>>(path, signal)));
+  return unwrap(await early(path, signal, (own) => getJson<Envelope<string[]>>(path, own)));
 }
 
 export async function labelNames(

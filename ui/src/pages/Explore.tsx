@@ -180,7 +180,6 @@ export default function Explore() {
               type="button"
               role="tab"
               aria-selected={mode === name}
-              aria-pressed={mode === name}
               onClick={() => setParameters({ view: name === 'graph' ? undefined : name }, { replace: true })}
             >
               {name === 'graph' ? 'Graph' : 'Table'}
