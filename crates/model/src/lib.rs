@@ -4,17 +4,20 @@
 //! through [`Select`] and decodes a series at a time into reused [`Columns`]. Nothing here does IO, reads a clock
 //! other than through [`Clock`], or knows which store, scraper or query engine is on the other side.
 
-mod append;
-mod clock;
-mod duration;
 mod labels;
 mod matcher;
 mod re2;
-mod relabel;
 mod sample;
-mod select;
-mod target;
+
+mod duration;
 mod timestamp;
+mod clock;
+
+mod append;
+mod select;
+
+mod relabel;
+mod target;
 
 pub use append::{Append, AppendError, Appended, Batch, Rejection, Row, SeriesRef};
 pub use clock::{Clock, ManualClock, SystemClock};

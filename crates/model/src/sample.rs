@@ -7,11 +7,13 @@
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The value that marks a series as stale.
+#[inline]
 pub fn stale_nan() -> f64 {
     f64::from_bits(STALE_NAN_BITS)
 }
 
 /// Whether a value is the staleness marker, as opposed to any other NaN.
+#[inline]
 pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
@@ -37,23 +39,27 @@ pub struct Columns {
 
 impl Columns {
     /// Removes all samples and keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
         self.timestamps.clear();
         self.values.clear();
     }
 
     /// Adds a sample at the end.
+    #[inline]
     pub fn push(&mut self, timestamp: i64, value: f64) {
         self.timestamps.push(timestamp);
         self.values.push(value);
     }
 
     /// How many samples there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.timestamps.len()
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.timestamps.is_empty()
     }

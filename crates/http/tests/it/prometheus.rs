@@ -378,7 +378,7 @@ async fn large_answers_are_compressed_for_those_who_take_it() {
         let labels = Labels::from_pairs([("__name__", "m".to_owned()), ("n", format!("{number:05}"))]);
         (labels, vec![tidewatch_model::Sample { timestamp: NOW, value: number as f64 }])
     };
-    let served = serve(state_over(Arc::new(Memory((0..2000).map(series).collect())))).await;
+    let served = serve(state_over(Arc::new(Memory((0..30_000).map(series).collect())))).await;
     let ask = async |encoding: &str, target: &str| -> Reply {
         send(served.address, "GET", target, &[("Accept-Encoding", encoding)], b"").await
     };

@@ -166,16 +166,24 @@ fn decode_range(chunk: &[u8], start: i64, end: i64, into: &mut Columns) -> Resul
     let mut samples = XorDecoder::new(chunk)?;
     // The count is only believed as far as the bytes could hold it: a sample takes at least two bits.
     let plausible = usize::from(samples.expected()).min(chunk.len() * 4);
-    into.timestamps.reserve(plausible);
-    into.values.reserve(plausible);
+    let before = into.len();
+    // room first, then writes without a check of capacity for each sample
+    into.timestamps.resize(before + plausible, 0);
+    into.values.resize(before + plausible, 0.0);
+    let mut rows = into.timestamps[before..].iter_mut().zip(&mut into.values[before..]);
+    let mut taken = 0;
     while let Some((time, value)) = samples.next()? {
         if time > end {
             break;
         }
         if time >= start {
-            into.push(time, value);
+            let Some((at, of)) = rows.next() else { break };
+            (*at, *of) = (time, value);
+            taken += 1;
         }
     }
+    into.timestamps.truncate(before + taken);
+    into.values.truncate(before + taken);
     Ok(())
 }
 
