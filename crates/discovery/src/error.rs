@@ -1,6 +1,6 @@
 //! The one error of this crate.
 
-/// A monitor that no scrape configuration can be made of.
+/// An endpoint of a monitor that no scrape configuration can be made of.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiscoveryError {

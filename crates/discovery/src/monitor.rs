@@ -40,24 +40,24 @@ pub struct MonitorJob {
 /// The jobs of monitors, ordered by namespace, name and endpoint. The job's name is
 /// `serviceMonitor/<namespace>/<name>/<index>`.
 ///
-/// # Errors
-/// When a rule that follows from a monitor does not compile, or a timeout exceeds its interval.
+/// An endpoint that no job can be made of, because a rule that follows from it does not compile or a timeout exceeds its
+/// interval, is left out and comes back as an error; all others are scraped.
 pub fn monitor_jobs(
     monitors: &[ServiceMonitor],
     defaults: MonitorDefaults,
-) -> Result<Vec<MonitorJob>, DiscoveryError> {
+) -> (Vec<MonitorJob>, Vec<DiscoveryError>) {
     let mut sorted: Vec<&ServiceMonitor> = monitors.iter().collect();
     sorted.sort_by_key(|monitor| (&monitor.meta.namespace, &monitor.meta.name));
-    let mut jobs = Vec::new();
+    let (mut jobs, mut errors) = (Vec::new(), Vec::new());
     for monitor in sorted {
         for (index, endpoint) in monitor.endpoints.iter().enumerate() {
-            jobs.push(MonitorJob {
-                config: scrape_config(monitor, index, endpoint, defaults)?,
-                namespaces: namespaces(monitor),
-            });
+            match scrape_config(monitor, index, endpoint, defaults) {
+                Ok(config) => jobs.push(MonitorJob { config, namespaces: namespaces(monitor) }),
+                Err(error) => errors.push(error),
+            }
         }
     }
-    Ok(jobs)
+    (jobs, errors)
 }
 
 impl MonitorJob {

@@ -77,8 +77,10 @@ async fn stop(
 fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::from_error(&e))?;
     let defaults = MonitorDefaults { interval: SCRAPE_INTERVAL, ..MonitorDefaults::default() };
-    let monitors =
-        monitor_jobs(&spec.manifests.service_monitors, defaults).map_err(|e| Failure::from_error(&e))?;
+    let (monitors, refused) = monitor_jobs(&spec.manifests.service_monitors, defaults);
+    for error in refused {
+        eprintln!("{error}");
+    }
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
         manifests: Arc::new(spec.manifests),

@@ -1,10 +1,10 @@
 //! Changes reach the channel of jobs.
 
-use crate::{monitor, service};
+use crate::{jobs, monitor, service};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewatch_discovery::{Discovery, FollowOptions, MonitorDefaults, follow, monitor_jobs};
+use tidewatch_discovery::{Discovery, FollowOptions, follow};
 use tidewatch_manifest::PrometheusConfig;
 use tokio::sync::watch;
 
@@ -29,7 +29,7 @@ async fn endpoints_and_files_are_followed() {
     );
     let configs = PrometheusConfig::parse("p.yml", &text).unwrap().scrape_configs;
     let spec = "{selector: {matchLabels: {app: web}}, endpoints: [{port: metrics}]}";
-    let monitors = monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap();
+    let monitors = jobs(&[monitor(spec)]);
     let (sender, receiver) = watch::channel(Arc::new(vec![]));
     let options = FollowOptions { file_poll: Duration::from_millis(10) };
     let discovery = follow(configs, monitors, Some(receiver), options);

@@ -10,11 +10,19 @@ mod shipped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tidewatch_discovery::{MonitorDefaults, MonitorJob, monitor_jobs};
 use tidewatch_manifest::{EndpointAddress, EndpointPort, Endpoints, PodRef, ServiceMonitor, load_text};
 
 /// The monitors of a text.
 fn monitors(yaml: &str) -> Vec<ServiceMonitor> {
     load_text("monitors.yaml", yaml).unwrap().service_monitors
+}
+
+/// The jobs of a monitor without fault, with the defaults.
+fn jobs(monitors: &[ServiceMonitor]) -> Vec<MonitorJob> {
+    let (jobs, errors) = monitor_jobs(monitors, MonitorDefaults::default());
+    assert!(errors.is_empty(), "{errors:?}");
+    jobs
 }
 
 /// A monitor `shop/web` with this `spec`.

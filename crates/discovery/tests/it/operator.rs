@@ -1,6 +1,6 @@
 //! ServiceMonitors mean what the Prometheus operator makes of them.
 
-use crate::{map, monitor, service};
+use crate::{jobs, map, monitor, service};
 use std::time::Duration;
 use tidewatch_discovery::{MonitorDefaults, monitor_jobs, target_group};
 use tidewatch_manifest::{Endpoints, ServiceMonitor};
@@ -8,9 +8,8 @@ use tidewatch_model::{LabelsBuilder, relabel};
 
 /// The labels of all targets that a monitor's jobs keep, without the `__*` ones, as `job_name address labels`.
 fn kept(monitor: ServiceMonitor, endpoints: &[Endpoints]) -> Vec<String> {
-    let jobs = monitor_jobs(&[monitor], MonitorDefaults::default()).unwrap();
     let mut found = Vec::new();
-    for job in jobs {
+    for job in jobs(&[monitor]) {
         let (config, groups) = job.with_targets(endpoints);
         for group in &groups {
             for target in &group.targets {
@@ -126,7 +125,7 @@ fn namespaces_are_selected() {
 #[test]
 fn settings_reach_the_job() {
     let spec = "{selector: {}, sampleLimit: 5, labelLimit: 6, bodySizeLimit: 1MB, keepDroppedTargets: 7, fallbackScrapeProtocol: PrometheusText0.0.4, endpoints: [{port: a}, {port: metrics, path: /m, params: {x: [why]}, interval: 15s, scrapeTimeout: 4s, honorLabels: true, honorTimestamps: false, followRedirects: false, bearerTokenFile: /t, metricRelabelings: [{action: drop, sourceLabels: [__name__], regex: go_.*}]}]}";
-    let jobs = monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap();
+    let jobs = jobs(&[monitor(spec)]);
     let first = &jobs[0].config;
     assert_eq!(first.job_name, "serviceMonitor/shop/web/0");
     assert_eq!(
@@ -152,8 +151,11 @@ fn settings_reach_the_job() {
 
 #[test]
 fn what_cannot_work_is_refused_with_its_place() {
-    let jobs =
-        |spec: &str| monitor_jobs(&[monitor(spec)], MonitorDefaults::default()).unwrap_err().to_string();
+    let jobs = |spec: &str| {
+        let (jobs, errors) = monitor_jobs(&[monitor(spec)], MonitorDefaults::default());
+        assert_eq!((jobs.len(), errors.len()), (0, 1));
+        errors[0].to_string()
+    };
     let error = jobs("{selector: {matchLabels: {app: 'a('}}, endpoints: [{port: metrics}]}");
     assert!(
         error.starts_with("monitors.yaml:1: ServiceMonitor shop/web: invalid regular expression"),
@@ -161,6 +163,16 @@ fn what_cannot_work_is_refused_with_its_place() {
     );
     let error = jobs("{selector: {}, endpoints: [{port: metrics, scrapeTimeout: 1m}]}");
     assert!(error.contains("scrape timeout 1m is greater than scrape interval 30s"), "{error}");
+}
+
+#[test]
+fn one_wrong_endpoint_does_not_keep_the_others_from_being_scraped() {
+    let spec = "{selector: {}, endpoints: [{port: metrics}, {port: 'm('}, {port: http}]}";
+    let (jobs, errors) = monitor_jobs(&[monitor(spec), monitor(spec)], MonitorDefaults::default());
+    let names: Vec<&str> = jobs.iter().map(|job| job.config.job_name.as_str()).collect();
+    let expected = ["serviceMonitor/shop/web/0", "serviceMonitor/shop/web/2"];
+    assert_eq!(names, [expected, expected].concat());
+    assert_eq!(errors.len(), 2, "{errors:?}");
 }
 
 #[test]

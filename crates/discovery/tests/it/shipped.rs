@@ -1,9 +1,9 @@
 //! The ServiceMonitors of this repository find the application's targets, with the labels they have in a cluster.
 
-use crate::service;
+use crate::{jobs, service};
 use std::path::PathBuf;
 use std::time::Duration;
-use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs};
+use tidewatch_discovery::diagnose;
 use tidewatch_manifest::load;
 
 #[test]
@@ -17,7 +17,7 @@ fn every_service_of_the_application_is_scraped_once() {
     let endpoints: Vec<_> =
         services.iter().map(|name| service("todo-app-prod", name, &[("app", name)], 1)).collect();
     assert_eq!(diagnose(&monitors, &endpoints), []);
-    let jobs = monitor_jobs(&monitors, MonitorDefaults::default()).unwrap();
+    let jobs = jobs(&monitors);
     assert_eq!(jobs.len(), 3);
     for (job, name) in jobs.iter().zip(services) {
         let (config, groups) = job.with_targets(&endpoints);
