@@ -1,21 +1,21 @@
 //! What `tidewatch serve` runs: a prometheus.yml and, if given, dashboards.
 //!
-//! Input: paths. Output: a [`ServeSpec`] with the file's own text, which the API shows. Files that the configuration
+//! Input: paths. Output: a [`ServeSpec`], with the configuration as the API may show it. Files that the configuration
 //! names (targets, secrets) are read later, where they are used.
 
 use crate::ConfigError;
 use crate::dashboards::dashboards_of;
 use std::path::{Path, PathBuf};
 use tidewatch_dashboard::Catalog;
-use tidewatch_manifest::{ManifestError, PrometheusConfig, load};
+use tidewatch_manifest::{ManifestError, PrometheusConfig, load, shown_config};
 
 /// What is to be scraped and shown.
 #[derive(Debug)]
 pub struct ServeSpec {
     /// The configuration.
     pub prometheus: PrometheusConfig,
-    /// The file's text.
-    pub text: String,
+    /// The configuration as YAML, without its secrets.
+    pub shown: String,
     /// The dashboards.
     pub dashboards: Catalog,
     /// What the file asks for and this program does not do, and dashboards left out.
@@ -39,7 +39,7 @@ pub fn serve_spec(config: &Path, dashboards: &[PathBuf]) -> Result<ServeSpec, Co
     let ignored = prometheus.warnings.iter().chain(&manifests.warnings);
     let mut warnings: Vec<String> = ignored.map(ToString::to_string).collect();
     warnings.extend(complaints);
-    Ok(ServeSpec { prometheus, text, dashboards: catalog, warnings })
+    Ok(ServeSpec { prometheus, shown: shown_config(&shown, &text), dashboards: catalog, warnings })
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod workload;
 mod prometheus;
 
 mod check;
+mod duplicates;
 mod load;
 mod settings;
 
@@ -41,7 +42,7 @@ pub use pod::{Container, ContainerPort, PodTemplate, PortRef, Volume, VolumeMoun
 pub use probe::{Handler, Probe};
 pub use prometheus::{
     FileDiscovery, GlobalConfig, HttpAuth, PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol,
-    SecretSource, parse_target_file,
+    SecretSource, parse_target_file, shown_config,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
 pub use quantity::{Quantity, QuantityError};

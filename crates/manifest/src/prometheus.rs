@@ -7,10 +7,12 @@
 mod http_client;
 mod job;
 mod scrape_config;
+mod shown;
 mod target_file;
 pub(crate) mod values;
 
 pub use scrape_config::{FileDiscovery, HttpAuth, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource};
+pub use shown::shown_config;
 pub use target_file::parse_target_file;
 
 use crate::ManifestError;

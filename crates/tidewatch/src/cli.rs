@@ -192,7 +192,8 @@ pub(crate) struct LogArgs {
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// For people; Prometheus's name for it is taken too.
+    #[value(alias = "logfmt")]
     Text,
     /// One JSON object a line.
     Json,

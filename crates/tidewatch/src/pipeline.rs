@@ -28,6 +28,8 @@ use tokio::task::JoinHandle;
 
 /// How often retention and the size of the log are seen to.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long something may take before it is said what is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is to run.
 pub(crate) struct PipelineSpec {
@@ -174,9 +176,17 @@ fn cluster_listener() -> ListenerSpec {
     ListenerSpec { address, flag: String::new(), serves: Serves::ClusterMetrics }
 }
 
+/// Opens the store; says so where that takes a while, as after days of samples.
 async fn open_store(folder: PathBuf, retention: Duration) -> Result<Arc<Tsdb>, Failure> {
     let options = TsdbOptions { retention, ..TsdbOptions::default() };
-    let opened = tokio::task::spawn_blocking(move || Tsdb::open(folder, options)).await;
+    let shown = folder.display().to_string();
+    let mut opening = tokio::task::spawn_blocking(move || Tsdb::open(folder, options));
+    let opened = loop {
+        tokio::select! {
+            opened = &mut opening => break opened,
+            () = tokio::time::sleep(PATIENCE) => eprintln!("reading the samples in {shown} ..."),
+        }
+    };
     let store = opened.map_err(|e| Failure::from_error(&e))?.map_err(|e| Failure::from_error(&e))?;
     for notice in store.notices() {
         tracing::warn!("{notice}");
@@ -196,15 +206,10 @@ fn head_stats(store: &Tsdb) -> HeadStats {
 }
 
 /// Hands what discovery finds to the scraper.
-async fn feed(discovery: Discovery, scraper: Arc<Scraper>) {
-    let mut jobs = discovery.jobs();
-    loop {
-        let current = jobs.borrow_and_update().clone();
-        for failure in scraper.apply(current.to_vec()) {
+async fn feed(mut discovery: Discovery, scraper: Arc<Scraper>) {
+    while let Some(jobs) = discovery.changed().await {
+        for failure in scraper.apply(jobs.to_vec()) {
             tracing::warn!("target not scraped: {failure}");
-        }
-        if jobs.changed().await.is_err() {
-            return;
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::plot::{PlotSeries, PlotStyle, plot};
 use crate::terminal;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use tidewatch_model::{Labels, format_timestamp, parse_timestamp};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:9090";
@@ -61,8 +62,7 @@ pub(crate) async fn run(args: &QueryArgs) -> Result<(), Failure> {
     let (path, parameters) = request_of(args)?;
     let body = ask(&server, path, &parameters).await?;
     if args.output == Output::Json {
-        println!("{body}");
-        return Ok(());
+        return show(&format!("{body}\n"));
     }
     let envelope: Envelope = serde_json::from_str(&body)
         .map_err(|e| Failure::new(format!("{server} does not answer as a Prometheus API: {e}")))?;
@@ -73,10 +73,17 @@ pub(crate) async fn run(args: &QueryArgs) -> Result<(), Failure> {
         eprintln!("{note}");
     }
     match args.output {
-        Output::Csv => print!("{}", csv(&data)),
-        _ => print!("{}", pretty(&data)),
+        Output::Csv => show(&csv(&data)),
+        _ => show(&pretty(&data)),
     }
-    Ok(())
+}
+
+/// Prints an answer; a reader that has seen enough (`| head`) is no failure.
+fn show(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::from_error(&error)),
+        _ => Ok(()),
+    }
 }
 
 fn server_of(args: &QueryArgs) -> String {
@@ -131,7 +138,9 @@ async fn ask(server: &str, path: &str, parameters: &[(&str, String)]) -> Result<
             .hint("start it with `tidewatch up`, or name another with --server URL")
     };
     let form = url_form(parameters);
-    let request = reqwest::Client::new()
+    // a proxy of the environment is for the world outside, not for a server on this machine
+    let client = reqwest::Client::builder().no_proxy().build().map_err(|e| Failure::from_error(&e))?;
+    let request = client
         .post(format!("{server}{path}"))
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(form);

@@ -24,8 +24,6 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
     let spec = read(args)?;
     let (sender, mut requests) = mpsc::channel(4);
     let lifecycle = args.lifecycle.then_some(sender);
-    // kept so that the channel stays open when the management API is off
-    let _open = lifecycle.clone();
     let mut pipeline = Pipeline::start(pipeline_spec(args, spec, lifecycle)).await?;
     announce(args, &pipeline)?;
     loop {
@@ -63,7 +61,7 @@ fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
     match read(args) {
         Ok(spec) => {
             pipeline.reload(spec.prometheus.scrape_configs);
-            pipeline.config.loaded(spec.text, SystemClock.now());
+            pipeline.config.loaded(spec.shown, SystemClock.now());
             Ok(())
         }
         Err(failure) => {
@@ -90,7 +88,7 @@ fn pipeline_spec(
         dashboards: spec.dashboards,
         query_limits: args.query.limits(),
         flags: flags(args),
-        config_text: spec.text,
+        config_text: spec.shown,
         lifecycle,
     }
 }

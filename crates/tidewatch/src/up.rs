@@ -49,10 +49,8 @@ pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
     loop {
         tokio::select! {
             _ = ticks.tick() => watch.show(&pipeline, &mut line, &monitors),
-            wish = signals.next() => match wish {
-                Wish::Stop => break,
-                Wish::Reload => line.message("SIGHUP: `up` reads its manifests at the start only; stop and start it"),
-            },
+            // a terminal that is closed sends SIGHUP: nothing must go on behind it
+            _ = signals.next() => break,
         }
     }
     stop(args, pipeline, signals, &mut line).await
@@ -70,8 +68,12 @@ async fn stop(
     tokio::select! {
         stopped = pipeline.stop() => stopped,
         // dropping the pipeline kills what still runs; the store's log holds every accepted sample
-        _ = signals.next() => Err(Failure::new("stopped at once, as asked by a second signal")),
+        () = another_stop(&mut signals) => Err(Failure::new("stopped at once, as asked by a second signal")),
     }
+}
+
+async fn another_stop(signals: &mut Signals) {
+    while signals.next().await != Wish::Stop {}
 }
 
 fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {

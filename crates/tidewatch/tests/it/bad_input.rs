@@ -74,6 +74,30 @@ fn a_broken_manifest_is_named_with_line_and_remedy_and_the_rest_runs() {
 }
 
 #[test]
+fn manifests_come_from_standard_input_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = shop(folder.path(), "");
+    let at = arguments.iter().position(|a| a.ends_with("shop.yaml")).unwrap();
+    arguments[at] = "-".to_owned();
+    let input = folder.path().join("input.yaml");
+    std::fs::write(&input, deployment("piped", "sleeper")).unwrap();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let product = Product::up_reading(folder.path(), &arguments, std::fs::File::open(&input).unwrap().into());
+    eventually("the pod", || state_of(&product, "piped")["state"]["running"].is_object().then_some(()));
+}
+
+#[test]
+fn a_broken_monitor_is_named_and_the_rest_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let monitor = "---\napiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: slow, namespace: shop}\n\
+                   spec:\n  selector: {}\n  endpoints: [{port: web, scrapeTimeout: 2m}]\n";
+    let mut product = start(folder.path(), &(deployment("good", "sleeper") + monitor));
+    eventually("the good one", || state_of(&product, "good")["state"]["running"].is_object().then_some(()));
+    let said = product.said();
+    assert!(said.contains("slow") && said.contains("scrapeTimeout") || said.contains("timeout"), "{said}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().display().to_string();

@@ -5,6 +5,7 @@
 
 use crate::page::Page;
 use crate::product::{PATIENCE, Product, escape, eventually, get};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -235,7 +236,7 @@ fn the_same_target_gives_the_same_answers_and_prometheus_reads_our_data() {
     // the data directory itself: a real Prometheus opens what a killed tidewatch left
     let ours = format!("/api/v1/query?query={}&time={}", escape("{job=\"conformance\"}[1h]"), end / 1000);
     let kept = ask(&product.address("/prometheus"), &ours);
-    product.signal("KILL");
+    product.signal(Signal::KILL);
     product.wait();
     let empty = our_folder.path().join("empty.yml");
     std::fs::write(&empty, "global: {}\n").unwrap();

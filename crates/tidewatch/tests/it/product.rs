@@ -1,7 +1,9 @@
 //! A running tidewatch for a test: its process, its data directory, its API.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ pub(crate) fn repository() -> PathBuf {
 /// A tidewatch process; killed when dropped.
 pub(crate) struct Product {
     child: Child,
+    /// What it writes as errors: a file, so that it never waits for a reader.
+    said: File,
     data_dir: PathBuf,
     addresses: Value,
 }
@@ -24,20 +28,24 @@ pub(crate) struct Product {
 impl Product {
     /// Starts `tidewatch` with these arguments and waits until `addresses.json` is there.
     pub(crate) fn start(arguments: &[&str], data_dir: &Path) -> Self {
-        let mut child = command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_reading(arguments, data_dir, Stdio::null())
+    }
+
+    fn start_reading(arguments: &[&str], data_dir: &Path, input: Stdio) -> Self {
+        let mut said = tempfile::tempfile().unwrap();
+        let stderr = Stdio::from(said.try_clone().unwrap());
+        let mut child = command(arguments).stdin(input).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
         let file = data_dir.join("addresses.json");
         let pid = child.id();
         let addresses = eventually("addresses.json of this process", || {
             if let Some(status) = child.try_wait().unwrap() {
-                let mut said = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-                panic!("tidewatch {arguments:?} ended with {status}: {said}");
+                panic!("tidewatch {arguments:?} ended with {status}: {}", text_of(&mut said));
             }
             let text = std::fs::read(&file).ok()?;
             let addresses: Value = serde_json::from_slice(&text).ok()?;
             (addresses["pid"] == pid).then_some(addresses)
         });
-        Self { child, data_dir: data_dir.to_path_buf(), addresses }
+        Self { child, said, data_dir: data_dir.to_path_buf(), addresses }
     }
 
     /// `serve` with a prometheus.yml in the data directory.
@@ -61,11 +69,16 @@ impl Product {
 
     /// `up` on free ports, with further arguments.
     pub(crate) fn up(data_dir: &Path, further: &[&str]) -> Self {
+        Self::up_reading(data_dir, further, Stdio::null())
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn up_reading(data_dir: &Path, further: &[&str], input: Stdio) -> Self {
         let path = data_dir.display().to_string();
         let mut arguments = vec!["up", "--data-dir", &path, "--ui-listen-address", "127.0.0.1:0"];
         arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
         arguments.extend(further);
-        Self::start(&arguments, data_dir)
+        Self::start_reading(&arguments, data_dir, input)
     }
 
     /// The process's id.
@@ -96,20 +109,20 @@ impl Product {
         self.query(expression).iter().map(|e| e["value"][1].as_str().unwrap().parse().unwrap()).collect()
     }
 
-    /// Sends a signal by name, e.g. `INT`.
-    pub(crate) fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
-        assert!(done.success());
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+
+    /// What it has written as errors so far.
+    pub(crate) fn said(&mut self) -> String {
+        text_of(&mut self.said)
     }
 
     /// Waits until the process has ended and gives its exit code (`None`: by a signal) and what it wrote as errors.
     pub(crate) fn wait(&mut self) -> (Option<i32>, String) {
         let status = eventually("the end of tidewatch", || self.child.try_wait().unwrap());
-        let mut said = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            stderr.read_to_string(&mut said).unwrap();
-        }
-        (status.code(), said)
+        (status.code(), text_of(&mut self.said))
     }
 
     /// The data directory.
@@ -121,7 +134,9 @@ impl Product {
 impl Drop for Product {
     fn drop(&mut self) {
         // INT lets it stop its own pods; a test that fails must not leave them either
-        self.signal_quietly();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::INT);
+        }
         let deadline = Instant::now() + Duration::from_secs(10);
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -134,13 +149,17 @@ impl Drop for Product {
     }
 }
 
-impl Product {
-    fn signal_quietly(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let pid = self.pid().to_string();
-            let _ = Command::new("kill").args(["-INT", &pid]).stderr(Stdio::null()).status();
-        }
-    }
+/// Sends a signal to a process.
+pub(crate) fn send(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+fn text_of(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    text
 }
 
 /// The program with arguments, run from the repository's top folder.
@@ -173,7 +192,8 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
 pub(crate) fn get(url: &str) -> (u16, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let response = reqwest::get(url).await.unwrap_or_else(|e| panic!("{url}: {e:?}"));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let response = client.get(url).send().await.unwrap_or_else(|e| panic!("{url}: {e:?}"));
         (response.status().as_u16(), response.text().await.unwrap())
     })
 }

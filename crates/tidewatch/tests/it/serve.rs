@@ -1,9 +1,11 @@
 //! `tidewatch serve`: scraping, storing and answering from a prometheus.yml, across kill -9 and a second start.
 
 use crate::page::Page;
-use crate::product::{Product, eventually, get, run};
+use crate::product::{Product, command, eventually, get, run};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn config(page: &Page, interval: &str) -> String {
@@ -62,7 +64,7 @@ fn a_kill_loses_no_sample() {
         let mut product = Product::serve(folder.path(), &config(&page, "100ms"));
         let stored =
             eventually("20 samples", || Some(samples(&product, "ticks_total")).filter(|s| s.len() >= 20));
-        product.signal("KILL");
+        product.signal(Signal::KILL);
         assert_eq!(product.wait().0, None);
         stored
     };
@@ -80,7 +82,7 @@ fn a_clean_stop_ends_with_success_and_keeps_everything() {
     let page = counting_page();
     let mut product = Product::serve(folder.path(), &config(&page, "100ms"));
     let before = eventually("samples", || Some(samples(&product, "ticks_total")).filter(|s| s.len() >= 3));
-    product.signal("TERM");
+    product.signal(Signal::TERM);
     let (code, said) = product.wait();
     assert_eq!(code, Some(0), "{said}");
     assert!(!product.data_dir().join("addresses.json").exists(), "a stopped product announces no addresses");
@@ -135,6 +137,47 @@ fn a_query_from_the_command_line_finds_the_server_by_its_data_directory() {
     let (code, _, said) = ask(&["up", "--server", "127.0.0.1:1"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("no answer from http://127.0.0.1:1") && said.contains("hint:"), "{said}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = Product::serve(folder.path(), &config(&counting_page(), "200ms"));
+    eventually("up", || (product.values("up") == [1.0]).then_some(()));
+    let path = path_text(folder.path());
+    let mut child = command(&["query", "--data-dir", &path, "vector(1)"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_new_configuration_is_taken_on_sighup_and_a_wrong_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (counting_page(), counting_page());
+    let mut product = Product::serve(folder.path(), &config(&first, "200ms"));
+    eventually("up", || (product.values("up") == [1.0]).then_some(()));
+    let file = folder.path().join("prometheus.yml");
+
+    std::fs::write(&file, "scrape_configs: [\n").unwrap();
+    product.signal(Signal::HUP);
+    eventually("the refusal", || product.said().contains("the previous one stays in force").then_some(()));
+    assert_eq!(
+        product.api("/api/v1/targets")["data"]["activeTargets"][0]["labels"]["instance"],
+        first.address()
+    );
+
+    let both = config(&first, "200ms").replace("']", &format!("', '{}']", second.address()));
+    let secret = "\n    basic_auth: {username: u, password: hunter2}\n";
+    std::fs::write(&file, both + secret).unwrap();
+    product.signal(Signal::HUP);
+    eventually("both targets", || (product.values("up").iter().sum::<f64>() == 2.0).then_some(()));
+    let shown = product.api("/api/v1/status/config")["data"]["yaml"].as_str().unwrap().to_owned();
+    assert!(shown.contains("password: <secret>") && !shown.contains("hunter2"), "{shown}");
 }
 
 fn path_text(path: &Path) -> String {

@@ -1,11 +1,11 @@
 //! `tidewatch up` with the todo application as shipped: every target up, every panel's expression answered, nothing
 //! left behind.
 
-use crate::product::{Product, eventually, get, repository};
+use crate::product::{Product, eventually, get, send};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 /// The todo application under test; its programs are built by the same `cargo test --workspace`.
 fn todo(folder: &Path) -> Product {
@@ -99,7 +99,7 @@ fn ctrl_c_leaves_no_process_behind() {
     let mut product = todo(folder.path());
     all_targets_up(&product);
     assert!(processes_of(folder.path()).len() >= 6, "{:?}", processes_of(folder.path()));
-    product.signal("INT");
+    product.signal(Signal::INT);
     let (code, said) = product.wait();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(processes_of(folder.path()), Vec::<String>::new());
@@ -112,7 +112,7 @@ fn kill_nine_leaves_no_process_behind_and_loses_no_sample() {
     all_targets_up(&product);
     let series = || "up{job=\"todo-backend\"}[1h]".to_owned();
     let before: BTreeSet<String> = product.query(&series()).iter().map(|e| e["values"].to_string()).collect();
-    product.signal("KILL");
+    product.signal(Signal::KILL);
     product.wait();
     eventually("the end of all pods", || processes_of(folder.path()).is_empty().then_some(()));
 
@@ -133,7 +133,7 @@ fn a_killed_pod_is_restarted_and_counted() {
     let victim =
         processes_of(folder.path()).into_iter().find(|p| p.trim_end().ends_with("/todo-backend")).unwrap();
     let pid = victim.split(' ').next().unwrap().to_owned();
-    assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    send(pid.parse().unwrap(), Signal::KILL);
     let ui = product.address("/ui");
     eventually("a restart", || {
         let pods: Value =
@@ -147,10 +147,26 @@ fn a_killed_pod_is_restarted_and_counted() {
 }
 
 #[test]
-fn the_shipped_manifests_are_the_ones_read() {
-    for file in
-        ["tidewatch.yaml", "kubernetes/todo-app-prod.yaml", "kubernetes/monitoring/prometheus-rules.yaml"]
-    {
-        assert!(repository().join(file).exists(), "{file}");
-    }
+fn a_closed_terminal_ends_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut product = todo(folder.path());
+    all_targets_up(&product);
+    product.signal(Signal::HUP);
+    let (code, said) = product.wait();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(processes_of(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn every_target_is_up_soon_and_the_program_stays_small() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = todo(folder.path());
+    all_targets_up(&product);
+    // the page's own figures: what the program says of itself is what people see
+    let resident = eventually("its own memory", || {
+        product.values("process_resident_memory_bytes{job=\"prometheus\"}").pop()
+    });
+    assert!(resident < 60e6, "{resident} bytes resident");
+    let down = product.query("up == 0 unless up offset 1m");
+    assert!(down.is_empty(), "{down:?}");
 }
