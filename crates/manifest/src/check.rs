@@ -1,4 +1,4 @@
-//! What does not fit together between objects: references that lead nowhere, and objects that are there twice.
+//! What does not fit together between objects: references that lead nowhere.
 //!
 //! Input: [`Manifests`]. Output: [`Diagnostic`]s in the order of the files. Nothing is looked up outside of the
 //! manifests, so what a cluster provides besides them cannot be known here and is at most a warning.
@@ -6,7 +6,6 @@
 use crate::pod::{Container, VolumeSource};
 use crate::probe::Handler;
 use crate::{Deployment, EnvSource, ManifestError, Manifests, ObjectMeta, PortRef, Service};
-use std::collections::BTreeMap;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +28,6 @@ pub struct Diagnostic {
 /// Checks references between objects. Errors come first, each group in the order of the files.
 pub fn check(manifests: &Manifests) -> Vec<Diagnostic> {
     let mut found = Findings(Vec::new());
-    duplicates(manifests, &mut found);
     for service in &manifests.services {
         check_service(manifests, service, &mut found);
     }
@@ -84,25 +82,6 @@ impl Findings {
 
     fn warning(&mut self, meta: &ObjectMeta, kind: &str, field: &str, message: String, hint: &str) {
         self.push(Severity::Warning, meta, kind, field, message, hint);
-    }
-}
-
-fn duplicates(manifests: &Manifests, found: &mut Findings) {
-    let mut seen: BTreeMap<(&str, &str, &str), &ObjectMeta> = BTreeMap::new();
-    let typed = (manifests.namespaces.iter().map(|meta| ("Namespace", meta)))
-        .chain(manifests.deployments.iter().map(|object| ("Deployment", &object.meta)))
-        .chain(manifests.services.iter().map(|object| ("Service", &object.meta)))
-        .chain(manifests.autoscalers.iter().map(|object| ("HorizontalPodAutoscaler", &object.meta)))
-        .chain(manifests.config_maps.iter().map(|object| ("ConfigMap", &object.meta)))
-        .chain(manifests.secrets.iter().map(|object| ("Secret", &object.meta)))
-        .chain(manifests.prometheus_rules.iter().map(|object| ("PrometheusRule", &object.meta)))
-        .chain(manifests.others.iter().map(|object| (object.kind.as_str(), &object.meta)));
-    for (kind, meta) in typed {
-        let first = *seen.entry((kind, &meta.namespace, &meta.name)).or_insert(meta);
-        if !std::ptr::eq(first, meta) {
-            let message = format!("is there twice; the first is at {}", first.source);
-            found.error(meta, kind, "", message, "remove or rename one of the two");
-        }
     }
 }
 

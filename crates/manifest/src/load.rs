@@ -3,6 +3,7 @@
 //! Input: paths as users give them. Output: [`Manifests`], or all errors of all files. It interprets an object by its
 //! `apiVersion` and `kind`; references between objects are checked elsewhere.
 
+use crate::duplicates;
 use crate::fields::{Fields, Report};
 use crate::node::{self, Node, NodeValue};
 use crate::{
@@ -45,13 +46,15 @@ pub struct Manifests {
 /// Reads files, folders (`*.yaml`, `*.yml`, `*.json`, sorted, without subfolders) and `-` for standard input.
 ///
 /// # Errors
-/// All mistakes of all files: what cannot be read or parsed, wrong types and values, missing fields.
+/// All mistakes of all files: what cannot be read or parsed, wrong types and values, missing fields, and objects that
+/// are there twice.
 pub fn load(paths: &[PathBuf]) -> Result<Manifests, Vec<ManifestError>> {
     let (manifests, errors) = load_usable(paths);
     if errors.is_empty() { Ok(manifests) } else { Err(errors) }
 }
 
-/// As [`load`], but what can be used is: a file with a mistake is left out whole and its mistakes are listed.
+/// As [`load`], but what can be used is: a file with a mistake is left out whole and its mistakes are listed;
+/// of objects with the same kind, namespace and name only the first is kept.
 pub fn load_usable(paths: &[PathBuf]) -> (Manifests, Vec<ManifestError>) {
     let (mut manifests, mut errors) = (Manifests::default(), Vec::new());
     for path in paths {
@@ -68,6 +71,7 @@ pub fn load_usable(paths: &[PathBuf]) -> (Manifests, Vec<ManifestError>) {
             errors.append(&mut mistakes);
         }
     }
+    duplicates::leave_out(&mut manifests, &mut errors);
     (manifests, errors)
 }
 
@@ -78,6 +82,7 @@ pub fn load_usable(paths: &[PathBuf]) -> (Manifests, Vec<ManifestError>) {
 pub fn load_text(name: &str, text: &str) -> Result<Manifests, Vec<ManifestError>> {
     let (mut manifests, mut errors) = (Manifests::default(), Vec::new());
     manifests.read_text(name, text, &mut errors);
+    duplicates::leave_out(&mut manifests, &mut errors);
     if errors.is_empty() { Ok(manifests) } else { Err(errors) }
 }
 

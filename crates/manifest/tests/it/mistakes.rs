@@ -1,7 +1,7 @@
 //! Every mistake is found in one run, with file, line, field, value and remedy.
 
 use std::path::PathBuf;
-use tidewatch_manifest::{load, load_text};
+use tidewatch_manifest::{load, load_text, load_usable};
 
 const DEPLOYMENT: &str = "\
 apiVersion: apps/v1
@@ -190,4 +190,61 @@ fn a_file_that_is_cut_off_or_scrambled_is_an_error_with_a_place_or_is_read() {
             }
         }
     }
+}
+
+#[test]
+fn of_objects_that_are_there_twice_the_first_counts() {
+    let monitor = |path: &str| {
+        format!(
+            "apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {{name: web, namespace: shop}}\n\
+             spec: {{selector: {{}}, endpoints: [{{port: http, path: {path}}}]}}\n"
+        )
+    };
+    let namespace = |name: &str| monitor("/").replace("shop", name);
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: shop}\n";
+    let topic = "apiVersion: kafka.strimzi.io/v1\nkind: KafkaTopic\nmetadata: {name: t}\n";
+    // Another API group's kind of the same name is another kind.
+    let other_topic = topic.replace("kafka.strimzi.io", "example.com");
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, texts: &[&str]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, texts.join("---\n")).unwrap();
+        path
+    };
+    let files = [
+        write("a.yaml", &[&monitor("/one"), config, topic, &other_topic]),
+        write("b.yaml", &[&namespace("other"), &monitor("/two"), topic, &monitor("/three")]),
+    ];
+    let (manifests, errors) = load_usable(&files);
+    let shown: Vec<String> = errors
+        .iter()
+        .map(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+        .collect();
+    let twice = |place: &str, object: &str, first: &str| {
+        format!(
+            "{place}:1: {object}: is there twice and left out here; the first is at {first}\n  hint: remove or rename \
+             one of the two"
+        )
+    };
+    assert_eq!(
+        shown,
+        [
+            twice("b.yaml:6", "ServiceMonitor/web", "a.yaml:1"),
+            twice("b.yaml:15", "ServiceMonitor/web", "a.yaml:1"),
+            twice("b.yaml:11", "KafkaTopic/t", "a.yaml:10"),
+        ]
+    );
+    let kept: Vec<(&str, &str)> = manifests
+        .service_monitors
+        .iter()
+        .map(|monitor| (monitor.meta.namespace.as_str(), monitor.endpoints[0].path.as_deref().unwrap()))
+        .collect();
+    assert_eq!(kept, [("shop", "/one"), ("other", "/")]);
+    assert_eq!((manifests.others.len(), manifests.config_maps.len()), (2, 1));
+    assert_eq!(load(&files).unwrap_err(), errors);
+    let text = format!("{config}---\n{config}");
+    assert_eq!(
+        load_text("c.yaml", &text).unwrap_err()[0].to_string(),
+        twice("c.yaml:5", "ConfigMap/web", "c.yaml:1")
+    );
 }

@@ -79,8 +79,6 @@ fn what_leads_nowhere_is_found() {
         Warning,
         &["spec.replicas: sets replicas although HorizontalPodAutoscaler/web"],
     );
-    let more = "kind: Service\nmetadata: {name: web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 81}]}\n---\napiVersion: v1\nkind: Service";
-    finds("kind: Service", more, Error, &["Service/web: is there twice; the first is at shop.yaml:15"]);
     let env = "          env: [{name: DB, valueFrom: {secretKeyRef: {name: db, key: url}}}]\n          readinessProbe";
     finds(
         "          readinessProbe",
