@@ -53,6 +53,7 @@ impl fmt::Debug for SecretValue {
 impl ConfigMap {
     pub(crate) fn read(object: &Fields<'_>, source: Source) -> Self {
         let config_map = Self { meta: ObjectMeta::read(object, source, true), data: object.texts("data") };
+        check_keys(object, "data", &config_map.data);
         object.known(&["binaryData", "immutable"]);
         config_map
     }
@@ -62,7 +63,9 @@ impl Secret {
     pub(crate) fn read(object: &Fields<'_>, source: Source) -> Self {
         let mut secret = Self { meta: ObjectMeta::read(object, source, true), ..Self::default() };
         secret.kind = object.text("type").unwrap_or_else(|| "Opaque".to_owned());
-        for (key, value) in object.texts("data") {
+        let encoded = object.texts("data");
+        check_keys(object, "data", &encoded);
+        for (key, value) in encoded {
             match decode_base64(&value) {
                 Some(bytes) => _ = secret.data.insert(key, SecretValue(bytes)),
                 None => object.wrong(
@@ -72,12 +75,30 @@ impl Secret {
                 ),
             }
         }
-        for (key, value) in object.texts("stringData") {
+        let plain = object.texts("stringData");
+        check_keys(object, "stringData", &plain);
+        for (key, value) in plain {
             secret.data.insert(key, SecretValue(value.into_bytes()));
         }
         object.known(&["immutable"]);
         secret
     }
+}
+
+/// Says which keys cannot be the name of a file, which is what a volume makes of them.
+fn check_keys(object: &Fields<'_>, field: &'static str, data: &BTreeMap<String, String>) {
+    for key in data.keys().filter(|key| !is_key(key)) {
+        object.wrong(
+            field,
+            format!("{key:?} is no valid key"),
+            "use at most 253 letters, digits, '-', '_' and '.', not beginning with '..'",
+        );
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=253).contains(&key.len()) && key.bytes().all(allowed) && key != "." && !key.starts_with("..")
 }
 
 /// Standard base64 with padding; line breaks are skipped.
@@ -127,6 +148,17 @@ mod tests {
         check("Zm9", None);
         check("Z===", None);
         check("Zm*v", None);
+    }
+
+    #[test]
+    fn keys_are_file_names() {
+        let check = |key: &str, expected: bool| assert_eq!(is_key(key), expected, "{key:?}");
+        for key in ["a", "A_b-c.json", ".hidden", "a..b", &"k".repeat(253)] {
+            check(key, true);
+        }
+        for key in ["", ".", "..", "..a", "a/b", "/etc/passwd", "a b", "a\0", "ä", &"k".repeat(254)] {
+            check(key, false);
+        }
     }
 
     #[test]

@@ -50,8 +50,13 @@ impl ObjectMeta {
                 format!("{:?} is no valid object name", meta.name),
                 "use lower case letters, digits, '-' and '.', beginning and ending with a letter or digit",
             );
+        } else if !namespaced {
+            check_dns_label(&fields, "name", "namespace", &meta.name);
         }
         let namespace = fields.text("namespace");
+        if let Some(namespace) = &namespace {
+            check_dns_label(&fields, "namespace", "namespace", namespace);
+        }
         if namespaced {
             meta.namespace = namespace.unwrap_or_else(|| "default".to_owned());
         }
@@ -77,14 +82,27 @@ impl ObjectMeta {
 
 /// Whether a text can name an object: lower-case RFC 1123, at most 253 characters.
 pub(crate) fn is_dns_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_dns_part)
+}
+
+fn is_dns_part(part: &str) -> bool {
     let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    name.len() <= 253
-        && name.split('.').all(|part| {
-            let bytes = part.as_bytes();
-            bytes.first().is_some_and(alphanumeric)
-                && bytes.last().is_some_and(alphanumeric)
-                && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-')
-        })
+    let bytes = part.as_bytes();
+    bytes.first().is_some_and(alphanumeric)
+        && bytes.last().is_some_and(alphanumeric)
+        && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-')
+}
+
+/// Says so when a text names no namespace, container or volume: these are RFC 1123 labels of at most 63 characters, and
+/// local pods have folders of these names. Nothing is said of an empty one: it is missing already.
+pub(crate) fn check_dns_label(fields: &Fields<'_>, key: &'static str, what: &str, name: &str) {
+    if !name.is_empty() && !(name.len() <= 63 && is_dns_part(name)) {
+        fields.wrong(
+            key,
+            format!("{name:?} is no valid {what} name"),
+            "use at most 63 lower case letters, digits and '-', beginning and ending with a letter or digit",
+        );
+    }
 }
 
 /// A label selector.

@@ -6,6 +6,7 @@
 use crate::Quantity;
 use crate::env::{EnvFrom, EnvVar};
 use crate::fields::Fields;
+use crate::object::check_dns_label;
 use crate::probe::{Handler, Probe};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -269,6 +270,7 @@ impl Container {
             sidecar: fields.text("restartPolicy").as_deref() == Some("Always"),
             ..Self::default()
         };
+        check_dns_label(fields, "name", "container", &container.name);
         if let Some(resources) = fields.section("resources") {
             container.read_resources(&resources);
         }
@@ -334,6 +336,7 @@ impl ContainerPort {
 impl Volume {
     fn read(fields: &Fields<'_>) -> Self {
         let name = fields.required_text("name");
+        check_dns_label(fields, "name", "volume", &name);
         let optional = |section: &Fields<'_>| section.flag("optional").unwrap_or(false);
         let source = if fields.has("emptyDir") {
             VolumeSource::EmptyDir

@@ -193,6 +193,57 @@ fn a_file_that_is_cut_off_or_scrambled_is_an_error_with_a_place_or_is_read() {
 }
 
 #[test]
+fn names_that_become_folders_are_no_paths() {
+    const LABEL: &str =
+        "use at most 63 lower case letters, digits and '-', beginning and ending with a letter or digit";
+    const KEY: &str = "use at most 253 letters, digits, '-', '_' and '.', not beginning with '..'";
+    fn wrong(text: &str, expected: &str) {
+        let found = load_text("app.yaml", text).unwrap_err();
+        let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, [expected], "{text}");
+    }
+    for name in ["/etc", "../../home", "..", "a.b", "Web", "-a", &"a".repeat(64)] {
+        check(
+            &format!("        - {{name: {name:?}, image: x}}\n"),
+            true,
+            &format!(
+                "web.yaml:12:18: Deployment/web: spec.template.spec.containers[1].name: {name:?} is no valid \
+                 container name\n  hint: {LABEL}"
+            ),
+        );
+        check(
+            &format!("      volumes: [{{name: {name:?}, emptyDir: {{}}}}]\n"),
+            true,
+            &format!(
+                "web.yaml:12:24: Deployment/web: spec.template.spec.volumes[0].name: {name:?} is no valid \
+                 volume name\n  hint: {LABEL}"
+            ),
+        );
+        wrong(
+            &DEPLOYMENT.replace("namespace: shop", &format!("namespace: {name:?}")),
+            &format!(
+                "app.yaml:3:34: Deployment/web: metadata.namespace: {name:?} is no valid namespace name\n  hint: {LABEL}"
+            ),
+        );
+    }
+    wrong(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: a.b}\n",
+        &format!(
+            "app.yaml:3:18: Namespace/a.b: metadata.name: \"a.b\" is no valid namespace name\n  hint: {LABEL}"
+        ),
+    );
+    for (kind, field) in [("ConfigMap", "data"), ("Secret", "data"), ("Secret", "stringData")] {
+        wrong(
+            &format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: c}}\n{field}: {{../../x: ''}}\n"),
+            &format!(
+                "app.yaml:4:{}: {kind}/c: {field}: \"../../x\" is no valid key\n  hint: {KEY}",
+                field.len() + 3
+            ),
+        );
+    }
+}
+
+#[test]
 fn of_objects_that_are_there_twice_the_first_counts() {
     let monitor = |path: &str| {
         format!(
