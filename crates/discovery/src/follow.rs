@@ -1,7 +1,8 @@
 //! Follows what changes: the endpoints of Services, and target files.
 //!
-//! Input: jobs that do not change, a channel of endpoints, files. Output: a channel with all jobs and their targets, sent
-//! anew only when something changed, and one with what is wrong with target files. One task, which ends with its handle.
+//! Input: jobs that do not change, a channel of endpoints, files. Output: all jobs and their targets, anew only
+//! when something changed, and what is wrong with target files. One task, which ends with its handle; where nothing can
+//! change, it never wakes.
 
 use crate::{FileTargets, Job, MonitorJob};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use tidewatch_manifest::{Endpoints, ManifestError, ScrapeConfig};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 /// Settings of [`follow`].
 #[derive(Clone, Copy, Debug)]
@@ -32,9 +34,11 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// All jobs with their current targets; at first without those of target files, which follow at once.
-    pub fn jobs(&self) -> watch::Receiver<Arc<Vec<Job>>> {
-        self.jobs.clone()
+    /// Waits until there are other jobs or targets than at the last call, and gives all of them. At the first call it
+    /// waits until all target files have been read once. `None` when nothing can come any more.
+    pub async fn changed(&mut self) -> Option<Arc<Vec<Job>>> {
+        self.jobs.changed().await.ok()?;
+        Some(self.jobs.borrow_and_update().clone())
     }
 
     /// What is wrong with target files right now.
@@ -58,8 +62,7 @@ pub fn follow(
 ) -> Discovery {
     let files = configs.iter().map(|config| config.file_sd_configs.iter().map(FileTargets::new).collect());
     let state = State { files: Some(files.collect()), configs, monitors };
-    let first = state.jobs(&endpoints.as_ref().map(|e| e.borrow().clone()).unwrap_or_default());
-    let (jobs_sender, jobs) = watch::channel(Arc::new(first));
+    let (jobs_sender, jobs) = watch::channel(Arc::default());
     let (problem_sender, problems) = watch::channel(Arc::default());
     let task = tokio::spawn(run(state, endpoints, jobs_sender, problem_sender, options));
     Discovery { jobs, problems, task }
@@ -120,15 +123,23 @@ async fn run(
     problems: watch::Sender<Arc<Vec<ManifestError>>>,
     options: FollowOptions,
 ) {
-    let mut poll = tokio::time::interval(options.file_poll);
-    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let has_files = state.has_files();
+    // before anything is published: a set without the files' targets would end those that are scraped already
+    let mut poll = None;
+    if state.has_files() {
+        state.refresh_files().await;
+        let mut ticks = interval_at(tokio::time::Instant::now() + options.file_poll, options.file_poll);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        poll = Some(ticks);
+    }
     let mut snapshot = endpoints.as_mut().map(|e| e.borrow_and_update().clone()).unwrap_or_default();
-    // what came between the first jobs and this task is not lost
-    let _ = jobs.send(Arc::new(state.jobs(&snapshot)));
+    let mut changed = true;
     loop {
-        let changed = tokio::select! {
-            _ = poll.tick(), if has_files => state.refresh_files().await,
+        if changed {
+            report(&problems, state.problems());
+            let _ = jobs.send(Arc::new(state.jobs(&snapshot)));
+        }
+        changed = tokio::select! {
+            () = tick(&mut poll) => state.refresh_files().await,
             received = next(&mut endpoints) => match received {
                 Some(received) => {
                     snapshot = received;
@@ -141,10 +152,16 @@ async fn run(
                 }
             }
         };
-        if changed {
-            report(&problems, state.problems());
-            let _ = jobs.send(Arc::new(state.jobs(&snapshot)));
+    }
+}
+
+/// Waits until files are to be looked at, for ever when there are none.
+async fn tick(poll: &mut Option<Interval>) {
+    match poll {
+        Some(ticks) => {
+            ticks.tick().await;
         }
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,7 @@ mod conformance;
 mod failures;
 mod ingestion;
 mod lifecycle;
+mod reload;
 mod requests;
 mod server;
 mod store;
