@@ -3,9 +3,11 @@
 CARGO ?= cargo
 NPM ?= npm
 UP_FLAGS ?=
+# programs are looked for beside each other, so the folder is fixed whatever the environment says
 RELEASE := target/release
+export CARGO_TARGET_DIR := target
 
-.PHONY: up build test check ui bench test-ui conformance rendered manifests clean help
+.PHONY: up build test check ui bench test-ui conformance rendered manifests test-postgres clean help
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ ui/dist/index.html: ui/node_modules/.stamp $(UI_SOURCES)
 
 test-ui: build ## drive the page in the system's Chromium (needs chromium)
 	cd ui && $(NPM) run --silent test:ui
+
+test-postgres: ## the todo applications on a PostgreSQL of their own (needs its server programs)
+	scripts/test-postgres.sh
 
 bench: ## the benchmarks, each as a ratio to its peer where the peer is on the PATH
 	$(CARGO) bench --locked --workspace
