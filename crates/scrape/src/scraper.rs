@@ -21,20 +21,23 @@ use tokio::task::JoinSet;
 /// A job and its discovered targets.
 pub type Job = (ScrapeConfig, Vec<TargetGroup>);
 
-/// A discovered target that relabeling turned into something that cannot be scraped.
+/// A discovered target that relabeling turned into something that cannot be scraped, or a job that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetFailure {
     /// The job's name.
     pub pool: String,
-    /// The group it is in.
-    pub group: String,
+    /// The group it is in; `None` when it is the job as a whole.
+    pub group: Option<String>,
     /// What is wrong.
     pub reason: String,
 }
 
 impl std::fmt::Display for TargetFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "job {:?}: target in group {:?}: {}", self.pool, self.group, self.reason)
+        match &self.group {
+            Some(group) => write!(f, "job {:?}: target in group {group:?}: {}", self.pool, self.reason),
+            None => write!(f, "job {:?}: {}", self.pool, self.reason),
+        }
     }
 }
 
@@ -59,6 +62,8 @@ struct Running {
     commands: mpsc::UnboundedSender<Command>,
 }
 
+const SAME_NAME: &str =
+    "another job has this name already, this one is left out; hint: give each job a name of its own";
 const NO_PANIC: &str = "no code panics while it holds this lock";
 
 impl Scraper {
@@ -85,26 +90,26 @@ impl Scraper {
 
     /// From now on exactly these jobs and targets are scraped. Must be called on a tokio runtime; returns at once.
     ///
-    /// Gives the targets that relabeling made unusable; the others are scraped.
+    /// Gives the targets that relabeling made unusable, and the jobs that have the name of an earlier one; the others are
+    /// scraped.
     pub fn apply(&self, jobs: Vec<Job>) -> Vec<TargetFailure> {
         let mut failures = Vec::new();
         let mut pools = self.pools();
         let mut before = std::mem::take(&mut *pools);
         for (config, groups) in jobs {
-            let known = before.remove(&config.job_name);
             let name = config.job_name.clone();
-            let pool = self.sync(known, config, &groups, &mut failures);
-            if let Some(Pool { targets, .. }) = pools.insert(name, pool) {
-                stop_all(targets);
+            if pools.contains_key(&name) {
+                failures.push(TargetFailure { pool: name, group: None, reason: SAME_NAME.to_owned() });
+                continue;
             }
+            let known = before.remove(&name);
+            let pool = self.sync(known, config, &groups, &mut failures);
+            pools.insert(name, pool);
         }
         for (_, pool) in before {
             stop_all(pool.targets);
         }
         drop(pools);
-        for failure in &failures {
-            tracing::error!("creating target failed: {failure}");
-        }
         let mut tasks = self.tasks.lock().expect(NO_PANIC);
         while tasks.try_join_next().is_some() {}
         failures
@@ -176,7 +181,7 @@ impl Scraper {
                     Ok(Err(_)) => {}
                     Err(reason) => {
                         pool.sync_failed += 1;
-                        let (pool, group) = (pool.config.job_name.clone(), group.source.clone());
+                        let (pool, group) = (pool.config.job_name.clone(), Some(group.source.clone()));
                         failures.push(TargetFailure { pool, group, reason });
                     }
                 }

@@ -28,6 +28,42 @@ async fn a_reload_leaves_what_did_not_change_alone() {
 }
 
 #[tokio::test]
+async fn a_second_job_of_the_same_name_is_refused_and_nothing_restarts() {
+    let (a, b, c) = (
+        Server::start(Reply::text("a 1\n")).await,
+        Server::start(Reply::text("b 1\n")).await,
+        Server::start(Reply::text("c 1\n")).await,
+    );
+    let bench = Bench::new();
+    let (mut same_name, mut other) = (hourly(), hourly());
+    same_name.limits.samples = 1000;
+    other.job_name = "k".to_owned();
+    let jobs = || vec![job(hourly(), &[&a]), job(same_name.clone(), &[&b]), job(other.clone(), &[&c])];
+    let apply = || {
+        let refused: Vec<String> = bench.scraper.apply(jobs()).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            refused,
+            ["job \"j\": another job has this name already, this one is left out; hint: give each job a name of its own"]
+        );
+        let targets = bench.scraper.targets();
+        targets.into_iter().map(|target| (target.scrape_url, target.last_scrape)).collect::<Vec<_>>()
+    };
+    apply();
+    let scraped = until("both targets", || {
+        let targets = apply();
+        targets.iter().all(|(_, last_scrape)| last_scrape.is_some()).then_some(targets)
+    })
+    .await;
+    for _ in 0..3 {
+        // a new loop would begin without a last scrape
+        assert_eq!(apply(), scraped);
+    }
+    bench.scraper.shutdown().await;
+    assert_eq!([a.requests().len(), b.requests().len(), c.requests().len()], [1, 0, 1]);
+    assert_eq!(bench.scraper.stats().pool_reloads, 0);
+}
+
+#[tokio::test]
 async fn a_changed_configuration_takes_effect_without_a_gap() {
     let server = Server::start(Reply::text("a 1\n")).await;
     let bench = Bench::new();
