@@ -35,6 +35,13 @@ pub(crate) struct Work {
     pub(crate) answered: bool,
 }
 
+impl Work {
+    /// What a loop begins with.
+    pub(crate) fn new(report: Report) -> Self {
+        Self { cache: Cache::new(), report, logged: None, answered: false }
+    }
+}
+
 /// One scrape's part on a blocking thread.
 pub(crate) struct Processing {
     pub(crate) shared: Arc<Shared>,

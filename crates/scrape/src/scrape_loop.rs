@@ -13,7 +13,6 @@
 //! markers of series that went on. At shutdown nothing ends.
 
 use crate::ScrapeError;
-use crate::cache::Cache;
 use crate::fetch::Fetcher;
 use crate::ingest::{Ingest, Scratch};
 use crate::options::ScrapeOptions;
@@ -23,10 +22,12 @@ use crate::request::PageRequest;
 use crate::schedule::Schedule;
 use crate::stats::{Counters, add};
 use crate::target::Target;
+use std::any::Any;
 use std::sync::{Arc, Mutex};
 use tidewatch_manifest::ScrapeConfig;
 use tidewatch_model::{Append, Clock};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 /// What all loops use.
@@ -80,9 +81,8 @@ pub(crate) struct ScrapeLoop {
 
 impl ScrapeLoop {
     pub(crate) fn new(shared: Arc<Shared>, target: Arc<Target>, config: Arc<ScrapeConfig>) -> Self {
-        let report = Report::new(&target.labels, &config);
         let request = request(&shared, &target, &config);
-        let work = Some(Work { cache: Cache::new(), report, logged: None, answered: false });
+        let work = Some(Work::new(Report::new(&target.labels, &config)));
         Self { shared, target, config, request, work, last_start: None }
     }
 
@@ -170,7 +170,15 @@ impl ScrapeLoop {
         drop(fetch_permit);
         let Ok(permit) = self.shared.ingests.clone().acquire_owned().await else { return };
         let Some(work) = self.work.take() else { return };
-        let job = Processing {
+        let job = self.processing(time, start, permit);
+        match tokio::task::spawn_blocking(move || job.run(work, page, fetched)).await {
+            Ok(work) => self.work = Some(work),
+            Err(error) => self.after_defect(error, time, start).await,
+        }
+    }
+
+    fn processing(&self, time: i64, start: Instant, permit: OwnedSemaphorePermit) -> Processing {
+        Processing {
             shared: self.shared.clone(),
             target: self.target.clone(),
             config: self.config.clone(),
@@ -178,9 +186,27 @@ impl ScrapeLoop {
             time,
             start,
             _permit: permit,
+        }
+    }
+
+    /// Ingesting or storing panicked: the cache is lost, its series end by the lookback; the target is down, and goes on.
+    async fn after_defect(&mut self, error: JoinError, time: i64, start: Instant) {
+        // cancelled: the runtime ends, and with it this loop
+        let Ok(panic) = error.try_into_panic() else { return };
+        let defect = ScrapeError::Defect(panic_text(&*panic));
+        tracing::error!(target = %self.target.url, "{defect}");
+        // it did answer: there is no need to try soon again
+        let fresh = || {
+            let report = Report::new(&self.target.labels, &self.config);
+            Work { answered: true, ..Work::new(report) }
         };
-        // only when the runtime ends is there no answer, and then this loop ends too
-        if let Ok(work) = tokio::task::spawn_blocking(move || job.run(work, page, fetched)).await {
+        let work = fresh();
+        self.work = Some(fresh());
+        self.target.report(time, start.elapsed(), Some(&defect));
+        // only the report series: whatever is wrong with the page is not met again
+        let Ok(permit) = self.shared.ingests.clone().acquire_owned().await else { return };
+        let job = self.processing(time, start, permit);
+        if let Ok(work) = tokio::task::spawn_blocking(move || job.run(work, Vec::new(), Err(defect))).await {
             self.work = Some(work);
         }
     }
@@ -238,6 +264,12 @@ impl ScrapeLoop {
         });
         let _ = ended.await;
     }
+}
+
+/// What a panic says of itself.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())
 }
 
 /// Waits until the scraper shuts down.

@@ -7,7 +7,7 @@ use crate::ScrapeError;
 use crate::metadata::Metadata;
 use crate::status::{MetricMetadata, TargetHealth, TargetStatus};
 use crate::target_url::target_url;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidewatch_manifest::ScrapeConfig;
 use tidewatch_model::{Labels, LabelsBuilder, format_duration, parse_duration, relabel};
@@ -144,7 +144,8 @@ impl Target {
     }
 
     pub(crate) fn metadata(&self) -> MutexGuard<'_, Metadata> {
-        self.metadata.lock().expect(NO_PANIC)
+        // held while a page is ingested; after a panic there a family may lack a part until the next page
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_discovered(&self, discovered: Labels) {
@@ -220,6 +221,24 @@ mod tests {
         let copy = RelabelRule::replace(&["__meta_x"], "(.*)", "m", "$1").unwrap();
         let expected = "{env=\"test\", instance=\"h:1\", job=\"j\", m=\"m\"}";
         check(&[copy], &[("__address__", "h:1")], Ok(Some(expected)));
+    }
+
+    #[test]
+    fn metadata_can_be_read_after_a_panic_while_it_was_held() {
+        let config = ScrapeConfig::new("j");
+        let labels = Labels::from_pairs([("__address__", "h:1")]);
+        let target = Target::new("j", &resolve(&config, &Labels::empty(), &labels).unwrap().unwrap());
+        target.metadata().set_help("a", "what it is");
+        std::thread::scope(|scope| {
+            let panicking = scope.spawn(|| {
+                let _held = target.metadata();
+                std::panic::resume_unwind(Box::new("while ingesting"));
+            });
+            panicking.join().unwrap_err();
+        });
+        let mut list = Vec::new();
+        target.list_metadata(&mut list);
+        assert_eq!(list.len(), 1);
     }
 
     #[test]

@@ -74,6 +74,28 @@ async fn pages_that_break_the_rules() {
 }
 
 #[tokio::test]
+async fn a_target_whose_page_meets_a_defect_is_down_and_goes_on() {
+    // the page only, and the report of the failure as well
+    for (defective, up) in [("a", Some(0.0)), ("up", None)] {
+        let server = Server::start(Reply::text("# TYPE a gauge\na 1\n")).await;
+        let bench = Bench::new();
+        *bench.store.panic_on.lock().unwrap() = Some(defective);
+        bench.scraper.apply(vec![job(quick(), &[&server])]);
+        let status = bench.first_scrape().await;
+        assert_eq!(status.health, TargetHealth::Down);
+        let expected = "defect while ingesting the page: a defect for the test; hint: ";
+        assert!(status.last_error.starts_with(expected), "{}", status.last_error);
+        until("the second try", || (server.requests().len() >= 2).then_some(())).await;
+        assert_eq!(bench.store.latest("up"), up);
+        *bench.store.panic_on.lock().unwrap() = None;
+        until("a sample", || bench.store.latest("a")).await;
+        assert_eq!(bench.store.latest("up"), Some(1.0));
+        assert_eq!(bench.scraper.metadata().len(), 1);
+        bench.scraper.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn time_is_up_while_connecting_waiting_or_reading() {
     let mut config = hourly();
     config.scrape_timeout = Duration::from_millis(200);

@@ -9,6 +9,8 @@ use tidewatch_model::{Append, AppendError, Appended, Batch, Labels, Rejection, S
 pub(crate) struct MemoryStore {
     state: Mutex<State>,
     pub(crate) fail: AtomicBool,
+    /// Batches with this metric panic.
+    pub(crate) panic_on: Mutex<Option<&'static str>>,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,11 @@ impl Append for MemoryStore {
     fn append(&self, batch: &mut Batch) -> Result<Appended, AppendError> {
         if self.fail.load(Ordering::SeqCst) {
             return Err(AppendError::Storage("no space left on device".into()));
+        }
+        let panic_on = *self.panic_on.lock().unwrap();
+        if panic_on.is_some() && batch.rows.iter().any(|row| row.labels.metric_name() == panic_on) {
+            // without the noise of a message
+            std::panic::resume_unwind(Box::new("a defect for the test"));
         }
         let mut state = self.state.lock().unwrap();
         let mut appended = Appended::default();
