@@ -66,6 +66,16 @@ pub enum RuntimeError {
         /// What the operating system says.
         source_text: String,
     },
+    /// A name would lead out of the folder of a pod.
+    #[error(
+        "Deployment {deployment} is not run: {name:?} cannot be a folder's name\n  hint: use lower case letters, digits and '-'"
+    )]
+    NotAFolderName {
+        /// The Deployment as `namespace/name`.
+        deployment: String,
+        /// The name of a namespace, container or volume.
+        name: String,
+    },
     /// No such Deployment.
     #[error("there is no Deployment {namespace}/{name}")]
     NoSuchDeployment {

@@ -5,6 +5,7 @@
 
 use crate::cluster::Cluster;
 use crate::environment::Environment;
+use crate::names;
 use crate::pod::Pod;
 use crate::process::Launch;
 use std::fs;
@@ -133,9 +134,8 @@ fn fill_volumes(cluster: &Cluster, pod: &Pod, container: &Container) -> Result<(
 fn write_files(folder: &Path, files: &[(&String, &[u8])]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for (name, content) in files {
-        // A key is a file name by the rules of the API; what is not stays out of the file system.
-        if name.contains('/') || *name == ".." || *name == "." {
-            continue;
+        if !names::is_file_name(name) {
+            return Err(io::Error::other(format!("the key {name:?} cannot be a file's name")));
         }
         let mut options = fs::OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join(name))?;

@@ -4,6 +4,7 @@
 //! `<deployment>-<hash>-<5 characters>` for a pod. Two templates that are equal give equal hashes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Component, Path};
 
 /// Letters and digits that make no words.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -55,6 +56,13 @@ pub(crate) fn object_uid(instance: &str, kind: &str, namespace: &str, name: &str
     format_uid(hash(0xcbf2_9ce4_8422_2325), hash(0x8422_2325_cbf2_9ce4))
 }
 
+/// Whether a name is that of one file or folder in the folder it is joined to, and leads nowhere else.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == name)
+        && !name.contains('\0')
+}
+
 /// 64 random bits; the standard library seeds every [`RandomState`] anew from the operating system's randomness.
 pub(crate) fn random() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
@@ -65,6 +73,16 @@ pub(crate) fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_name_leads_nowhere_else() {
+        let check = |name: &str, expected: bool| assert_eq!(is_file_name(name), expected, "{name:?}");
+        check("todo.db", true);
+        check("..data", true);
+        for name in ["", ".", "..", "/", "/etc", "a/b", "a/", "./a", "a/..", "a\0b"] {
+            check(name, false);
+        }
+    }
 
     #[test]
     fn names_look_like_those_of_kubernetes() {

@@ -3,6 +3,7 @@
 //! Input: a workload's template, and the word to end. Output: the pod's state in the cluster; processes are started by
 //! the tasks of its containers. A pod ends only when it is told to: a Deployment's containers are restarted for ever.
 
+use crate::RuntimeError;
 use crate::child::Process;
 use crate::cluster::{Cluster, Node, now_ms};
 use crate::container::ContainerTask;
@@ -36,7 +37,25 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn new(deployment: &Deployment, replicas: u32) -> Self {
+    /// What runs a Deployment.
+    ///
+    /// # Errors
+    /// When a name in it would lead out of the folder of its pods.
+    pub(crate) fn new(deployment: &Deployment, replicas: u32) -> Result<Self, RuntimeError> {
+        let (meta, template) = (&deployment.meta, &deployment.template);
+        let containers = template.init_containers.iter().chain(&template.containers);
+        let mut folders = [&meta.namespace, &meta.name]
+            .into_iter()
+            .chain(containers.map(|container| &container.name))
+            .chain(template.volumes.iter().map(|volume| &volume.name));
+        if let Some(name) = folders.find(|name| !names::is_file_name(name)) {
+            let deployment = format!("{}/{}", meta.namespace, meta.name);
+            return Err(RuntimeError::NotAFolderName { deployment, name: name.clone() });
+        }
+        Ok(Self::of_named(deployment, replicas))
+    }
+
+    fn of_named(deployment: &Deployment, replicas: u32) -> Self {
         let template = &deployment.template;
         let template_hash = names::template_hash(template.fingerprint);
         let (sidecars, init): (Vec<Container>, Vec<Container>) =

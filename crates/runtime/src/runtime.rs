@@ -56,7 +56,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts everything. What concerns a single Service is told by [`Runtime::problems`], what concerns a single pod by
+    /// Starts everything. What concerns a single Service or Deployment is told by [`Runtime::problems`], what concerns a single pod by
     /// its state and events: the others run. Must be called on a tokio runtime with IO and time.
     ///
     /// # Errors
@@ -72,11 +72,16 @@ impl Runtime {
             })?),
             None => None,
         };
-        let opened = Opened::open(&spec.manifests, &network, &spec.expose);
-        let workload =
-            |deployment| Arc::new(Workload::new(deployment, replicas::initial(&spec.manifests, deployment)));
+        let mut opened = Opened::open(&spec.manifests, &network, &spec.expose);
+        let mut workloads = Vec::new();
+        for deployment in &spec.manifests.deployments {
+            match Workload::new(deployment, replicas::initial(&spec.manifests, deployment)) {
+                Ok(workload) => workloads.push(Arc::new(workload)),
+                Err(problem) => opened.problems.push(problem),
+            }
+        }
         let cluster = Arc::new(Cluster {
-            workloads: spec.manifests.deployments.iter().map(workload).collect(),
+            workloads,
             manifests: Arc::clone(&spec.manifests),
             settings: spec.settings,
             settings_folder: absolute(&spec.settings_folder),

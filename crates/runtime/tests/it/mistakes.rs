@@ -2,6 +2,8 @@
 
 use crate::world::{SERVER, World, alive, ask, deployment, runs, serves, service, spec};
 use std::net::TcpListener;
+use std::sync::Arc;
+use tidewatch_manifest::{ConfigMap, Manifests, Volume, VolumeMount, VolumeSource};
 use tidewatch_runtime::{ContainerState, Runtime};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,4 +133,61 @@ async fn a_data_folder_that_cannot_be_made_is_told() {
             .contains("hint: check its permissions and free space, or choose another with --data-dir"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_lead_out_of_a_pods_folder_are_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().join("outside");
+    std::fs::create_dir_all(outside.join("work")).unwrap();
+    let own = |file: &str| outside.join(file);
+    std::fs::write(own("work/own"), "kept").unwrap();
+    std::fs::write(own("own"), "kept").unwrap();
+    let names = ["container", "volume", "init", "namespace", "key", "web"];
+    let manifests: String = names
+        .iter()
+        .map(|name| deployment(name, 1, "initContainers: [{name: first, image: first:1}]\n", SERVER))
+        .collect();
+    let images = names.map(serves).concat() + &runs("first", "exit 0");
+    let mut spec = spec(&manifests, &images, &[], folder.path());
+    let change = |manifests: &mut Manifests| {
+        let path = outside.to_str().unwrap().to_owned();
+        let mount = VolumeMount { name: "files".to_owned(), path: "/files".to_owned() };
+        let map = VolumeSource::ConfigMap { name: "files".to_owned(), optional: false };
+        for one in &mut manifests.deployments {
+            let template = &mut one.template;
+            match one.meta.name.as_str() {
+                "container" => template.containers[0].name = path.clone(),
+                "volume" => template.volumes.push(Volume { name: path.clone(), source: map.clone() }),
+                "init" => template.init_containers[0].name = path.clone(),
+                "namespace" => one.meta.namespace = "../../outside".to_owned(),
+                "key" => {
+                    template.volumes.push(Volume { name: "files".to_owned(), source: map.clone() });
+                    template.containers[0].volume_mounts.push(mount.clone());
+                }
+                _ => {}
+            }
+        }
+        let data = [(own("own").to_str().unwrap().to_owned(), "overwritten".to_owned())].into();
+        let mut map = ConfigMap { data, ..ConfigMap::default() };
+        (map.meta.namespace, map.meta.name) = ("shop".to_owned(), "files".to_owned());
+        manifests.config_maps.push(map);
+    };
+    change(Arc::get_mut(&mut spec.manifests).unwrap());
+    let world = World { runtime: Runtime::start(spec).unwrap(), folder };
+    let problems: Vec<String> = world.runtime.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert_eq!(
+        problems[3],
+        "Deployment ../../outside/namespace is not run: \"../../outside\" cannot be a folder's name\n  hint: use \
+         lower case letters, digits and '-'"
+    );
+    world.ready("web", 1).await;
+    let message = world.event("Failed").await.message;
+    assert!(message.contains("cannot be a file's name"), "{message}");
+    world.runtime.shutdown().await;
+    for file in ["own", "work/own"] {
+        assert_eq!(std::fs::read_to_string(own(file)).unwrap(), "kept", "{file}");
+    }
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 2);
 }
