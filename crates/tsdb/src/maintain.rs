@@ -21,6 +21,8 @@ use crate::wal::{
 };
 use hashbrown::HashMap;
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Series looked at per hold of the head's lock.
@@ -115,14 +117,19 @@ impl Tsdb {
         writer.chunks.finish_older_than(now.saturating_sub(span))?;
         let end = writer.chunks.number();
         let files = Arc::clone(&read_guard(&self.head).files);
-        let expired: Vec<_> =
-            files.iter().take_while(|f| f.number() < end && f.max_time() < cutoff).cloned().collect();
-        let Some(last) = expired.last() else { return Ok(()) };
-        write_guard(&self.head).files = Arc::new(files.starting_at(last.number() + 1));
-        for file in &expired {
-            fs::remove_file(file.path()).doing("remove", file.path())?;
+        let (mut removed, mut result) = (None, Ok(()));
+        for file in files.iter().take_while(|f| f.number() < end && f.max_time() < cutoff) {
+            // Whoever reads it has it mapped. One that stays is still in the set, so the next call tries it again.
+            result = remove_if_there(file.path());
+            if result.is_err() {
+                break;
+            }
+            removed = Some(file.number());
         }
-        Ok(())
+        if let Some(last) = removed {
+            write_guard(&self.head).files = Arc::new(files.starting_at(last + 1));
+        }
+        result
     }
 
     fn checkpoint_if_due(&self, maintenance: &mut Maintenance, now: i64) -> Result<(), TsdbError> {
@@ -243,5 +250,13 @@ impl Tsdb {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Removes a file; one that someone else has removed is no error.
+fn remove_if_there(path: &Path) -> Result<(), TsdbError> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.doing("remove", path),
     }
 }

@@ -96,6 +96,33 @@ fn chunk_files_are_removed_from_the_front() {
     assert!(samples(&everything(&tsdb)) >= 2 * 28 * 60);
 }
 
+#[test]
+fn an_expired_file_that_cannot_be_removed_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = TsdbOptions { retention: Duration::from_secs(28 * 3600), ..TsdbOptions::default() };
+    let tsdb = Tsdb::open(folder.path(), options).unwrap();
+    let mut batch = Batch::default();
+    let mut fill = |minutes: std::ops::Range<i64>| {
+        minutes.fold(Ok(()), |result, i| {
+            scrape(&tsdb, &mut batch, 0..2, START + i * MINUTE);
+            if i % 30 == 0 { result.and(tsdb.maintain(START + i * MINUTE)) } else { result }
+        })
+    };
+    fill(0..20 * 60).unwrap();
+    // A folder in the place of the file: no permission is needed to make removing it fail, not even for root.
+    let (first, aside) = (folder.path().join("chunks_head/000001"), folder.path().join("aside"));
+    std::fs::rename(&first, &aside).unwrap();
+    std::fs::create_dir(&first).unwrap();
+    let error = fill(20 * 60..60 * 60).unwrap_err().to_string();
+    assert!(error.contains("cannot remove") && error.contains("000001"), "{error}");
+    let chunks = || names(&folder.path().join("chunks_head"));
+    assert_eq!(chunks()[..2], ["000001", "000002"], "later files wait for the first: no gaps");
+    std::fs::remove_dir(&first).unwrap();
+    std::fs::rename(&aside, &first).unwrap();
+    tsdb.maintain(START + 60 * HOUR).unwrap();
+    assert!(chunks().len() < 18 && !chunks().contains(&"000001".to_owned()), "{:?}", chunks());
+}
+
 /// What happens to a database in the test below.
 #[derive(Clone, Debug)]
 enum Step {
