@@ -19,6 +19,7 @@ use crate::stats::{Counters, TsdbStats};
 use crate::wal::{WalWriter, folder_bytes, remove_unfinished};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Bytes of chunks that are written at once.
@@ -32,6 +33,7 @@ pub struct Tsdb {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) head: RwLock<Head>,
     pub(crate) counters: Counters,
+    wal_segment: Arc<AtomicU64>,
     notices: Vec<String>,
     replayed: u64,
     repairs: u64,
@@ -124,6 +126,7 @@ impl Tsdb {
             folder: folder.to_owned(),
             options,
             maintenance: Mutex::default(),
+            wal_segment: writer.wal.shared_index(),
             writer: Mutex::new(writer),
             head: RwLock::new(loaded.head),
             counters: Counters::default(),
@@ -153,9 +156,11 @@ impl Tsdb {
         read_guard(&self.head).len()
     }
 
-    /// Numbers for `/metrics` and status pages. Looks at every series and at the folder: for every few seconds.
+    /// Numbers for `/metrics` and status pages. Looks at every series and at the folder: for every few seconds, and for
+    /// threads that may block. Appends go on meanwhile, except while the series are looked at.
     pub fn stats(&self) -> TsdbStats {
-        let wal_segment = guard(&self.writer).wal.index();
+        let wal_bytes = folder_bytes(&self.wal_folder());
+        let chunk_bytes = folder_bytes(&self.folder.join("chunks_head"));
         let head = read_guard(&self.head);
         let series = (0..head.slots()).filter_map(|slot| head.series(slot));
         let counters = &self.counters;
@@ -167,9 +172,9 @@ impl Tsdb {
             max_time: head.max_time,
             index_bytes: head.index_bytes(),
             series_bytes: series.map(|s| s.heap_bytes()).sum(),
-            wal_bytes: folder_bytes(&self.wal_folder()),
-            wal_segment,
-            chunk_bytes: folder_bytes(&self.folder.join("chunks_head")),
+            wal_bytes,
+            wal_segment: self.wal_segment.load(Ordering::Relaxed),
+            chunk_bytes,
             series_created: Counters::get(&counters.series_created),
             series_removed: Counters::get(&counters.series_removed),
             samples_appended: Counters::get(&counters.samples_appended),
@@ -309,4 +314,27 @@ pub(crate) fn read_guard<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 /// The guard for writing; see [`guard`].
 pub(crate) fn write_guard<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn numbers_are_there_while_a_batch_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let tsdb = Tsdb::open(folder.path(), TsdbOptions::default()).unwrap();
+        let mut writer = guard(&tsdb.writer);
+        let finished = writer.wal.next_segment().unwrap();
+        let (sender, stats) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let tsdb = &tsdb;
+            scope.spawn(move || sender.send(tsdb.stats().wal_segment));
+            let answered = stats.recv_timeout(Duration::from_secs(10));
+            drop(writer);
+            assert_eq!(answered, Ok(finished + 1));
+        });
+    }
 }

@@ -14,11 +14,14 @@ use crate::error::{Doing, TsdbError};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The end of the log.
 pub(crate) struct WalWriter {
     folder: PathBuf,
-    index: u64,
+    /// The segment written to; shared so that it can be asked for without holding the writer.
+    index: Arc<AtomicU64>,
     file: File,
     length: u64,
     /// A failed transaction left bytes behind that could not be cut off yet.
@@ -54,7 +57,7 @@ impl WalWriter {
     ) -> Result<Self, TsdbError> {
         Ok(Self {
             folder: folder.to_owned(),
-            index,
+            index: Arc::new(AtomicU64::new(index)),
             file: open_segment(folder, index)?,
             length: 0,
             torn: false,
@@ -70,7 +73,12 @@ impl WalWriter {
 
     /// The index of the segment written to.
     pub(crate) fn index(&self) -> u64 {
-        self.index
+        self.index.load(Ordering::Relaxed)
+    }
+
+    /// The index, to be read without the writer.
+    pub(crate) fn shared_index(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.index)
     }
 
     /// Bytes in the segment written to.
@@ -145,9 +153,9 @@ impl WalWriter {
     /// Finishes the segment and starts the next; gives the index of the finished one.
     pub(crate) fn next_segment(&mut self) -> Result<u64, TsdbError> {
         self.finish()?;
-        let finished = self.index;
+        let finished = self.index();
         self.file = open_segment(&self.folder, finished + 1)?;
-        self.index = finished + 1;
+        self.index.store(finished + 1, Ordering::Relaxed);
         self.length = 0;
         Ok(finished)
     }
@@ -169,7 +177,7 @@ impl WalWriter {
     }
 
     fn path(&self) -> PathBuf {
-        segment_path(&self.folder, self.index)
+        segment_path(&self.folder, self.index())
     }
 }
 
