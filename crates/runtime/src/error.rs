@@ -23,6 +23,9 @@ pub enum RuntimeError {
         /// What the operating system says.
         source_text: String,
     },
+    /// A folder with the name of one of tidewatch's own is in the data directory.
+    #[error("the folder {} is not tidewatch's own: it would be moved away, and removed later\n  hint: choose another data directory with --data-dir, or move the folder away", .0.display())]
+    ForeignFolder(PathBuf),
     /// The process that cleans up after a killed tidewatch does not start.
     #[error("cannot start the guard process {program}: {source_text}", program = program.display())]
     Guard {

@@ -22,6 +22,7 @@ mod procfs;
 mod check;
 mod cluster;
 mod container;
+mod data_folder;
 mod endpoints;
 mod environment;
 mod hook;

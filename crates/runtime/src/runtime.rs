@@ -13,9 +13,8 @@ use crate::replicas::{self, Replicas};
 use crate::services::{Exposed, Opened};
 use crate::status::PodStatus;
 use crate::usage::Meter;
-use crate::{RuntimeError, cadvisor, kube_state, logs, names, node_exporter};
+use crate::{RuntimeError, cadvisor, data_folder, kube_state, logs, names, node_exporter};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +33,8 @@ pub struct RuntimeSpec {
     pub settings_folder: PathBuf,
     /// The folder of the programs: `{bin}`.
     pub bin_folder: PathBuf,
-    /// Where data goes: `{data}`; pods get `pods/` in it, whose former content is moved to `pods.previous/`.
+    /// Where data goes: `{data}`; pods get `pods/` in it, which is moved to `pods.previous/` at the next start. Folders
+    /// of these names that tidewatch did not make are refused.
     pub data_folder: PathBuf,
     /// Port on 127.0.0.1 by Service (`[namespace/]service[:port]`); 0 takes any. Used instead of the settings' own.
     pub expose: BTreeMap<String, u16>,
@@ -62,7 +62,7 @@ impl Runtime {
     /// # Errors
     /// When nothing can be run at all: no addresses, no data folder, no guard.
     pub fn start(spec: RuntimeSpec) -> Result<Self, RuntimeError> {
-        let data_folder = make_data_folder(&spec.data_folder)?;
+        let data_folder = data_folder::prepare(&spec.data_folder)?;
         let network = Network::claim()?;
         let instance = names::uid();
         let guard = match &spec.guard {
@@ -274,23 +274,4 @@ fn node(name: String, network: &Network) -> Node {
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64),
         memory_bytes: node_exporter::total_memory_bytes(),
     }
-}
-
-/// Makes the folder, and keeps the pods' folders of the previous run aside.
-fn make_data_folder(path: &Path) -> Result<PathBuf, RuntimeError> {
-    let failed = |error: std::io::Error| RuntimeError::DataDirectory {
-        path: path.to_owned(),
-        source_text: error.to_string(),
-    };
-    let folder = absolute(path);
-    fs::create_dir_all(&folder).map_err(failed)?;
-    let (pods, previous) = (folder.join("pods"), folder.join("pods.previous"));
-    if pods.exists() {
-        if previous.exists() {
-            fs::remove_dir_all(&previous).map_err(failed)?;
-        }
-        fs::rename(&pods, &previous).map_err(failed)?;
-    }
-    fs::create_dir_all(&pods).map_err(failed)?;
-    Ok(folder)
 }

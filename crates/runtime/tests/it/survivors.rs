@@ -1,9 +1,11 @@
 //! Nothing survives: a real tidewatch is killed with SIGKILL, and its children, their children, and even those that
 //! left their process group are gone.
 
-use crate::world::{alive, deployment, fixture, processes_with, runs};
+use crate::world::{PATIENCE, alive, deployment, fixture, processes_with, runs, spec};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tidewatch_runtime::Runtime;
 
 fn wait_until(what: &str, mut ask: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -45,4 +47,29 @@ fn no_process_survives_a_kill() {
     wait_until("the guard is gone too", || {
         processes_with("pod-fixture\0guard").iter().filter(|pid| own(pid)).count() == 0
     });
+    starts_again(&folder);
+}
+
+/// On the data directory that the killed one left: pods run, and what the former ones left is kept aside.
+#[tokio::main]
+async fn starts_again(folder: &TempDir) {
+    let names = |name: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(folder.path().join("data").join(name)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let left = names("pods");
+    assert_eq!(left.len(), 3, "two pods and the mark: {left:?}");
+    for _ in 0..2 {
+        let manifests = deployment("web", 1, "", "");
+        let runtime =
+            Runtime::start(spec(&manifests, &runs("web", "exec sleep 4718"), &[], folder.path())).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !runtime.pods()[0].ready {
+            assert!(Instant::now() < deadline, "{:#?}", runtime.pods());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(names("pods").len(), 2);
+        runtime.shutdown().await;
+    }
+    assert_eq!(names("pods.previous").len(), 2, "of the second run, not of the killed one");
 }
