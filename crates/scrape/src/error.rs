@@ -66,7 +66,9 @@ pub enum ScrapeError {
     #[error("label name {0:?} is not unique: invalid sample")]
     DuplicateLabel(String),
     /// Ingesting or storing the page panicked.
-    #[error("defect while ingesting the page: {0}; hint: this is a mistake in tidewatch, please report it with the page")]
+    #[error(
+        "defect while ingesting the page: {0}; hint: this is a mistake in tidewatch, please report it with the page"
+    )]
     Defect(String),
     /// The store could not take the samples.
     #[error(transparent)]

@@ -3,7 +3,7 @@
 /// Settings of a [`Scraper`](crate::Scraper).
 #[derive(Clone, Debug)]
 pub struct ScrapeOptions {
-    /// How many targets may be fetched at the same time; the others wait. 256 unless set.
+    /// How many targets may be fetched, or wait with their page to be parsed, at the same time; 256 unless set.
     pub concurrent_fetches: usize,
     /// How many pages may be parsed and stored at the same time; the number of cores unless set.
     pub concurrent_ingests: usize,

@@ -167,8 +167,9 @@ impl ScrapeLoop {
             }
             (None, Ok(request)) => self.shared.fetcher.fetch(request, self.body_limit(), &mut page).await,
         };
-        drop(fetch_permit);
+        // not given up before: no more pages wait in memory than may be fetched at the same time
         let Ok(permit) = self.shared.ingests.clone().acquire_owned().await else { return };
+        drop(fetch_permit);
         let Some(work) = self.work.take() else { return };
         let job = self.processing(time, start, permit);
         match tokio::task::spawn_blocking(move || job.run(work, page, fetched)).await {
@@ -269,7 +270,8 @@ impl ScrapeLoop {
 /// What a panic says of itself.
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it does not say why".to_owned())
 }
 
 /// Waits until the scraper shuts down.

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tidewatch_model::{Append, AppendError, Appended, Batch, Labels, Rejection, SeriesRef, is_stale};
 
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore {
     state: Mutex<State>,
     pub(crate) fail: AtomicBool,
+    /// How long a batch takes to be stored.
+    delay: Duration,
     /// Batches with this metric panic.
     pub(crate) panic_on: Mutex<Option<&'static str>>,
 }
@@ -20,6 +23,11 @@ struct State {
 }
 
 impl MemoryStore {
+    /// A store that takes this long for every batch.
+    pub(crate) fn slow(delay: Duration) -> Self {
+        Self { delay, ..Self::default() }
+    }
+
     /// The samples of a series, by its labels in PromQL's notation.
     pub(crate) fn samples(&self, series: &str) -> Vec<(i64, f64)> {
         let state = self.state.lock().unwrap();
@@ -64,6 +72,7 @@ impl Append for MemoryStore {
         if self.fail.load(Ordering::SeqCst) {
             return Err(AppendError::Storage("no space left on device".into()));
         }
+        std::thread::sleep(self.delay);
         let panic_on = *self.panic_on.lock().unwrap();
         if panic_on.is_some() && batch.rows.iter().any(|row| row.labels.metric_name() == panic_on) {
             // without the noise of a message
