@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidewatch_manifest::{Container, Endpoints, Manifests, Quantity, Settings};
 use tidewatch_model::{Clock, SystemClock};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// The machine as a node.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
     pub(crate) names: ServiceNames,
     pub(crate) spawner: Spawner,
+    /// The connections to all Services together.
+    pub(crate) connections: Arc<Semaphore>,
     pub(crate) guard: Option<Guard>,
     pub(crate) events: Events,
     pub(crate) workloads: Vec<Arc<Workload>>,

@@ -16,6 +16,7 @@ mod status;
 
 mod child;
 mod guard;
+mod open_files;
 mod process;
 mod procfs;
 
@@ -44,6 +45,7 @@ mod runtime;
 pub use error::RuntimeError;
 pub use events::RuntimeEvent;
 pub use guard::{GuardCommand, run_guard};
+pub use open_files::raise_open_file_limit;
 pub use runtime::{Runtime, RuntimeSpec};
 pub use services::Exposed;
 pub use status::{ContainerState, ContainerStatus, PodPhase, PodStatus, Termination};

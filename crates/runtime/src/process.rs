@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::child::Process;
+use crate::open_files::OpenFiles;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::ffi::OsString;
 use std::io;
@@ -66,6 +67,7 @@ impl Spawner {
 
 fn start(launch: &Launch) -> io::Result<Process> {
     let parent = rustix::process::getpid();
+    let files = OpenFiles::raised();
     let mut command = Command::new(&launch.program);
     command
         .args(&launch.args)
@@ -77,11 +79,12 @@ fn start(launch: &Launch) -> io::Result<Process> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let before_exec = move || {
+        files.restore()?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
         // The parent may have died before the line above: then nobody is left to send the signal.
         if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe)) }
     };
-    // SAFETY: the closure makes two system calls (prctl, getppid) and builds an `io::Error` without allocation, which
+    // SAFETY: the closure makes three system calls (prlimit, prctl, getppid) and builds an `io::Error` without allocation, which
     // is allowed between fork and exec of a multi-threaded process; it touches no memory shared with other threads.
     unsafe { command.pre_exec(before_exec) };
     Process::adopt(command.spawn()?)

@@ -2,10 +2,12 @@
 //!
 //! Input: listening sockets and the current endpoints. Output: bytes, both ways, unchanged. Each connection goes to the
 //! next ready pod in turn; one that does not answer is passed over; without a ready pod the connection is reset at
-//! once. Requests inside a connection are not looked at, and established connections stay where they are.
+//! once. Connections that the limit of open files has no room for wait until others end. Requests inside a connection
+//! are not looked at, and established connections stay where they are.
 
 use crate::cluster::Cluster;
 use crate::events::About;
+use crate::open_files::OpenFiles;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +16,10 @@ use std::time::Duration;
 use tidewatch_manifest::Endpoints;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-/// Connections at a time, for each port of a Service.
+/// Connections at a time, for each port of a Service; at most half of those of all Services.
 const MOST_CONNECTIONS: usize = 2048;
 /// A pod that takes longer to accept is passed over.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +38,7 @@ pub(crate) struct Backends {
 
 impl Backends {
     pub(crate) fn new(cluster: &Cluster, namespace: &str, service: &str, port: &str, number: u16) -> Self {
+        let files = OpenFiles::raised();
         Self {
             endpoints: cluster.endpoints.subscribe(),
             namespace: namespace.to_owned(),
@@ -43,7 +46,7 @@ impl Backends {
             port: port.to_owned(),
             number,
             next: AtomicUsize::new(0),
-            permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            permits: Arc::new(Semaphore::new(MOST_CONNECTIONS.min(files.connections() / 2))),
         }
     }
 
@@ -78,6 +81,27 @@ impl Backends {
         None
     }
 
+    fn about(&self) -> About<'_> {
+        About { kind: "Service", namespace: &self.namespace, name: &self.service }
+    }
+
+    /// A place among the connections of all Services; tells when it has to be waited for.
+    async fn place(&self, cluster: &Cluster) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&cluster.connections).try_acquire_owned() {
+            return Some(place);
+        }
+        let files = OpenFiles::raised();
+        let message = format!(
+            "port {}: a connection waits for one of the {} that {} open files allow; hint: raise the limit of open \
+             files (ulimit -Hn)",
+            self.number,
+            files.connections(),
+            files.limit()
+        );
+        cluster.events.warning(self.about(), "ConnectionsLimited", message);
+        Arc::clone(&cluster.connections).acquire_owned().await.ok()
+    }
+
     async fn carry(&self, mut client: TcpStream) {
         let Some(mut pod) = self.connect().await else {
             // Closing with a reset says "refused" sooner than an orderly end would.
@@ -105,20 +129,20 @@ pub(crate) async fn serve(listener: TcpListener, backends: Arc<Backends>, cluste
         let Ok(permit) = Arc::clone(&backends.permits).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((client, _)) => {
+                // Asked for only now: a port that waits for its next client must not hold the place of one.
+                let Some(place) = backends.place(&cluster).await else { return };
                 let backends = Arc::clone(&backends);
                 connections.spawn(async move {
                     backends.carry(client).await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(error) => {
-                let about =
-                    About { kind: "Service", namespace: &backends.namespace, name: &backends.service };
                 let message = format!(
                     "port {}: cannot accept connections: {error}; hint: raise the limit of open files (ulimit -n)",
                     backends.number
                 );
-                cluster.events.warning(about, "AcceptFailed", message);
+                cluster.events.warning(backends.about(), "AcceptFailed", message);
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }

@@ -7,6 +7,7 @@ use crate::cluster::{Cluster, Node, now_ms};
 use crate::events::RuntimeEvent;
 use crate::guard::{Guard, GuardCommand, kill_marked};
 use crate::network::Network;
+use crate::open_files::OpenFiles;
 use crate::pod::Workload;
 use crate::process::Spawner;
 use crate::replicas::{self, Replicas};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidewatch_manifest::{Endpoints, Manifests, Settings};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Everything an instance is made from.
@@ -64,6 +65,7 @@ impl Runtime {
     pub fn start(spec: RuntimeSpec) -> Result<Self, RuntimeError> {
         let data_folder = data_folder::prepare(&spec.data_folder)?;
         let network = Network::claim()?;
+        let files = OpenFiles::raised();
         let instance = names::uid();
         let guard = match &spec.guard {
             Some(command) => Some(Guard::start(command, &instance).map_err(|error| RuntimeError::Guard {
@@ -93,6 +95,7 @@ impl Runtime {
             network,
             names: opened.names,
             spawner: Spawner::new().map_err(|error| RuntimeError::Spawner(error.to_string()))?,
+            connections: Arc::new(Semaphore::new(files.connections())),
             guard,
             events: Default::default(),
             pods: Mutex::default(),

@@ -1,8 +1,12 @@
-//! Memory, logs: what one pod does to excess, it does to itself.
+//! Memory, logs, connections: what one pod does to excess, it does to itself.
 
-use crate::world::{SERVER, World, ask, deployment, runs, serves, service};
+use crate::world::{PATIENCE, SERVER, World, ask, deployment, fixture, get, runs, serves, service};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_over_its_memory_limit_is_killed() {
@@ -64,4 +68,89 @@ async fn a_flood_of_logs_harms_nobody() {
         b"a-line-of-the-flood\na-line-of-the-flood\n"
     );
     world.runtime.shutdown().await;
+}
+
+/// A tidewatch with few open files; ended when it is dropped.
+struct Few {
+    parent: Child,
+    folder: TempDir,
+}
+
+impl Few {
+    fn start(limits: &str, manifests: &str, settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("app.yaml"), manifests).unwrap();
+        std::fs::write(folder.path().join("tidewatch.yaml"), settings).unwrap();
+        let script = format!("{limits}; exec \"$0\" parent \"$1\" \"$1/data\"");
+        let parent = Command::new("sh")
+            .args(["-c", &script])
+            .args([fixture().as_os_str(), folder.path().as_os_str()])
+            .spawn()
+            .unwrap();
+        Self { parent, folder }
+    }
+
+    fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{what}: not in time");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.parent.id())).unwrap().count()
+    }
+}
+
+impl Drop for Few {
+    fn drop(&mut self) {
+        let _ = (self.parent.kill(), self.parent.wait());
+    }
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_for_tidewatch_and_not_for_pods() {
+    let settings = format!("images:\n{}", runs("web", "ulimit -Sn; ulimit -Hn; exec sleep 4719"));
+    let few = Few::start("ulimit -Sn 200; ulimit -Hn 256", &deployment("web", 1, "", ""), &settings);
+    let printed = few.until("what the pod prints", || {
+        let pods = std::fs::read_dir(few.folder.path().join("data/pods")).ok()?;
+        let logs = pods.flatten().map(|pod| std::fs::read_to_string(pod.path().join("main/0.log")));
+        logs.flatten().find(|log| log.lines().count() == 2)
+    });
+    let ends: Vec<&str> = printed.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(ends, ["200", "256"]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", few.parent.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    assert_eq!(line.split_ascii_whitespace().take(2).collect::<Vec<_>>(), ["256", "256"]);
+}
+
+#[test]
+fn more_connections_than_open_files_wait_for_their_turn() {
+    // Free now, and a moment later hopefully too.
+    let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = ports.map(|listener| listener.local_addr().unwrap().port());
+    let names = ["a", "b", "c"];
+    let manifests: String = names.map(|name| deployment(name, 1, "", SERVER) + &service(name)).concat();
+    let exposed: String = names.iter().zip(ports).map(|(name, port)| format!("  {name}: {port}\n")).collect();
+    let settings = format!("images:\n{}expose:\n{exposed}", names.map(serves).concat());
+    let few = Few::start("ulimit -n 256", &manifests, &settings);
+    let addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    for address in addresses {
+        few.until("an answer", || get(address, "/who").filter(|(_, name)| !name.is_empty()));
+    }
+    // Three ports with a share of 42 of the 85 connections each: together they want more than there are.
+    let idle = [(); 60].map(|()| addresses.map(|address| TcpStream::connect(address).unwrap()));
+    few.until("the connections that there is room for", || (few.open_files() >= 2 * 85).then_some(()));
+    assert!(few.open_files() < 2 * 85 + 60, "{} of 256", few.open_files());
+    for mut stream in idle.into_iter().flatten() {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"GET /who HTTP/1.1\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer:?}");
+    }
 }
