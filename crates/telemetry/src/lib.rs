@@ -6,6 +6,7 @@
 //! Where a metric means what one of Prometheus's own means, it carries that name (`prometheus_…`), so that dashboards
 //! and rules about Prometheus hold for tidewatch; the rest is called `tidewatch_…`. No user data goes into a label.
 
+mod allocator;
 mod build_info;
 mod classic;
 mod error;
@@ -14,6 +15,7 @@ mod process;
 mod registry;
 mod summary;
 
+pub use allocator::return_freed_memory;
 pub use build_info::BuildInfo;
 pub use error::TelemetryError;
 pub use logging::{LogFormat, init_logging};

@@ -47,6 +47,7 @@ fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn logged(log: &LogArgs, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tidewatch_telemetry::return_freed_memory();
     tidewatch_telemetry::init_logging(log.format.into(), &log.level).map_err(|e| Failure::from_error(&e))?;
     on_runtime(work)
 }
