@@ -84,6 +84,10 @@ pub(crate) struct UpArgs {
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub(crate) retention: Duration,
 
+    /// Switches something on by its name in Prometheus: promql-experimental-functions
+    #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+
     /// Limits of queries.
     #[command(flatten)]
     pub(crate) query: QueryLimits,
@@ -120,6 +124,10 @@ pub(crate) struct ServeArgs {
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) lifecycle: bool,
 
+    /// Switches something on by its name in Prometheus: promql-experimental-functions
+    #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+
     /// Limits of queries.
     #[command(flatten)]
     pub(crate) query: QueryLimits,
@@ -128,6 +136,9 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
+
+/// Prometheus's name for functions that may still change.
+const EXPERIMENTAL_FUNCTIONS: &str = "promql-experimental-functions";
 
 /// Limits of queries, with Prometheus's names and defaults.
 #[derive(Args, Clone, Copy, Debug)]
@@ -150,14 +161,20 @@ pub(crate) struct QueryLimits {
 }
 
 impl QueryLimits {
-    /// How queries are evaluated; `default_step` is that of subqueries which name none.
-    pub(crate) fn engine(&self, default_step: Duration) -> EngineOptions {
+    /// How queries are evaluated; `default_step` is that of subqueries which name none. Features that are not there are
+    /// named on standard error, as in Prometheus.
+    pub(crate) fn engine(&self, default_step: Duration, features: &[String]) -> EngineOptions {
+        for unknown in features.iter().filter(|name| *name != EXPERIMENTAL_FUNCTIONS) {
+            eprintln!(
+                "--enable-feature={unknown} is not supported and ignored; there is {EXPERIMENTAL_FUNCTIONS}"
+            );
+        }
         EngineOptions {
+            experimental_functions: features.iter().any(|name| name == EXPERIMENTAL_FUNCTIONS),
             lookback_delta: self.lookback,
             max_samples: self.max_samples,
             timeout: self.timeout,
             default_step,
-            ..EngineOptions::default()
         }
     }
 

@@ -1,8 +1,10 @@
 //! The tidewatch program: reads the command line, runs one command, turns a failure into a message and an exit code.
 
 mod cli;
+mod prometheus_flags;
 
 mod own_metrics;
+mod previous_run;
 mod pipeline;
 mod serve;
 mod up;
@@ -24,7 +26,7 @@ use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse().command) {
+    match prometheus_flags::filter(std::env::args().collect()).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tidewatch: {failure}");
@@ -33,8 +35,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<(), Failure> {
-    match command {
+fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> {
+    let command = Cli::parse_from(arguments).command;
+    for remark in remarks {
+        eprintln!("{remark}");
+    }
+    match &command {
         // without an async runtime: it waits on a pipe in as little memory as possible
         Command::Guard { instance } => {
             tidewatch_runtime::run_guard(instance);

@@ -4,7 +4,7 @@
 //! No decision is taken here: each stage knows only the traits and channels that it is given.
 
 use crate::failure::Failure;
-use crate::own_metrics;
+use crate::{own_metrics, previous_run};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,6 +93,9 @@ impl Pipeline {
 
         let store = open_store(spec.store_folder.clone(), spec.retention).await?;
         own_metrics::observe_store(&registry, &store);
+        if spec.runtime.is_some() {
+            end_previous_run(&store, start_time, spec.engine.lookback_delta).await?;
+        }
 
         let runtime = match spec.runtime {
             Some(runtime) => Some(Arc::new(Runtime::start(runtime).map_err(|e| Failure::from_error(&e))?)),
@@ -192,6 +195,14 @@ async fn open_store(folder: PathBuf, retention: Duration) -> Result<Arc<Tsdb>, F
         tracing::warn!("{notice}");
     }
     Ok(Arc::new(store))
+}
+
+async fn end_previous_run(store: &Arc<Tsdb>, now: i64, lookback: Duration) -> Result<(), Failure> {
+    let store = Arc::clone(store);
+    let ended = tokio::task::spawn_blocking(move || previous_run::end_series(&*store, now, lookback)).await;
+    let ended = ended.map_err(|e| Failure::from_error(&e))??;
+    tracing::info!(series = ended, "ended the series of the previous run");
+    Ok(())
 }
 
 fn head_stats(store: &Tsdb) -> HeadStats {

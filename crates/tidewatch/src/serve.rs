@@ -62,6 +62,7 @@ fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
         Ok(spec) => {
             pipeline.reload(spec.prometheus.scrape_configs);
             pipeline.config.loaded(spec.shown, SystemClock.now());
+            eprintln!("configuration loaded from {}", args.config.display());
             Ok(())
         }
         Err(failure) => {
@@ -82,7 +83,7 @@ fn pipeline_spec(
         retention: args.retention,
         listeners: vec![ListenerSpec { address: args.prometheus, flag, serves: Serves::Everything }],
         runtime: None,
-        engine: args.query.engine(spec.prometheus.global.evaluation_interval),
+        engine: args.query.engine(spec.prometheus.global.evaluation_interval, &args.features),
         scrape_configs: spec.prometheus.scrape_configs,
         monitors: Vec::new(),
         dashboards: spec.dashboards,

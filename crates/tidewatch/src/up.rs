@@ -10,7 +10,7 @@ use crate::pipeline::{Pipeline, PipelineSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::{Snapshot, StatusLine, table};
 use crate::usage::Usage;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
     let addresses = announce(args, &pipeline)?;
     let mut line = StatusLine::new();
     line.message(&addresses_table(&addresses, args));
-    let mut watch = Watch { started, usage: Usage::default(), told: false };
+    let mut watch = Watch { started, usage: Usage::default(), told: false, warned: BTreeSet::new() };
     let mut ticks = tokio::time::interval(STATUS_INTERVAL);
     loop {
         tokio::select! {
@@ -63,7 +63,7 @@ async fn stop(
     line: &mut StatusLine,
 ) -> Result<(), Failure> {
     let pods = pipeline.runtime.as_ref().map_or(0, |runtime| runtime.pods().len());
-    line.message(&format!("stopping {pods} pods in order; Ctrl-C again ends them at once ..."));
+    line.message(&format!("stopping {pods} pod(s) in order; Ctrl-C again ends them at once ..."));
     Addresses::remove(&args.data_dir);
     tokio::select! {
         stopped = pipeline.stop() => stopped,
@@ -106,7 +106,7 @@ fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
         scrape_configs: Vec::new(),
         monitors,
         dashboards: spec.dashboards,
-        engine: args.query.engine(SCRAPE_INTERVAL),
+        engine: args.query.engine(SCRAPE_INTERVAL, &args.features),
         query_limits: args.query.limits(),
         flags: flags(args),
         config_text: String::new(),
@@ -163,7 +163,12 @@ struct Watch {
     started: Instant,
     usage: Usage,
     told: bool,
+    /// Warnings that have been told: the object's name and the reason.
+    warned: BTreeSet<(String, String)>,
 }
+
+/// A probe fails now and then while a pod starts; so often it is worth a line.
+const UNHEALTHY_TOLD_FROM: u32 = 5;
 
 impl Watch {
     fn show(
@@ -173,6 +178,7 @@ impl Watch {
         monitors: &[tidewatch_manifest::ServiceMonitor],
     ) {
         let snapshot = self.snapshot(pipeline);
+        self.warn(pipeline, line);
         line.show(&snapshot);
         if !self.told && snapshot.is_settled() {
             self.told = true;
@@ -184,6 +190,23 @@ impl Watch {
                 pipeline.runtime.as_ref().map(|r| r.endpoints().borrow().clone()).unwrap_or_default();
             for diagnosis in diagnose(monitors, &endpoints) {
                 line.message(&diagnosis.to_string());
+            }
+        }
+    }
+
+    /// Tells why pods are not as they should be, once each.
+    fn warn(&mut self, pipeline: &Pipeline, line: &mut StatusLine) {
+        let events = pipeline.runtime.as_ref().map(|runtime| runtime.events()).unwrap_or_default();
+        for event in events.into_iter().filter(|event| event.warning) {
+            if event.reason == "Unhealthy" && event.count < UNHEALTHY_TOLD_FROM {
+                continue;
+            }
+            let text = format!(
+                "{} {}/{}: {}: {}",
+                event.kind, event.namespace, event.name, event.reason, event.message
+            );
+            if self.warned.insert((event.name, event.reason)) {
+                line.message(&text);
             }
         }
     }

@@ -168,7 +168,7 @@ fn an_address_that_others_reach_is_refused() {
 fn an_image_without_a_program_waits_and_says_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = deployment("good", "sleeper") + &deployment("bad", "registry.example/nowhere:1");
-    let product = start(folder.path(), &manifest);
+    let mut product = start(folder.path(), &manifest);
     let waiting = eventually("the waiting pod", || {
         let status = state_of(&product, "bad");
         let waiting = status.pointer("/state/waiting").cloned()?;
@@ -176,6 +176,7 @@ fn an_image_without_a_program_waits_and_says_what_to_write() {
     });
     let message = waiting["message"].as_str().unwrap_or_default();
     assert!(message.contains("registry.example/nowhere") && message.contains("tidewatch.yaml"), "{waiting}");
+    eventually("the word in the terminal", || product.shown().contains("ErrImagePull").then_some(()));
     eventually("the good one", || state_of(&product, "good")["state"]["running"].is_object().then_some(()));
 }
 

@@ -19,7 +19,8 @@ pub(crate) fn repository() -> PathBuf {
 /// A tidewatch process; killed when dropped.
 pub(crate) struct Product {
     child: Child,
-    /// What it writes as errors: a file, so that it never waits for a reader.
+    /// What it writes, and what of that as errors: files, so that it never waits for a reader.
+    shown: File,
     said: File,
     data_dir: PathBuf,
     addresses: Value,
@@ -34,7 +35,9 @@ impl Product {
     fn start_reading(arguments: &[&str], data_dir: &Path, input: Stdio) -> Self {
         let mut said = tempfile::tempfile().unwrap();
         let stderr = Stdio::from(said.try_clone().unwrap());
-        let mut child = command(arguments).stdin(input).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let shown = tempfile::tempfile().unwrap();
+        let stdout = Stdio::from(shown.try_clone().unwrap());
+        let mut child = command(arguments).stdin(input).stdout(stdout).stderr(stderr).spawn().unwrap();
         let file = data_dir.join("addresses.json");
         let pid = child.id();
         let addresses = eventually("addresses.json of this process", || {
@@ -45,7 +48,7 @@ impl Product {
             let addresses: Value = serde_json::from_slice(&text).ok()?;
             (addresses["pid"] == pid).then_some(addresses)
         });
-        Self { child, said, data_dir: data_dir.to_path_buf(), addresses }
+        Self { child, shown, said, data_dir: data_dir.to_path_buf(), addresses }
     }
 
     /// `serve` with a prometheus.yml in the data directory.
@@ -112,6 +115,11 @@ impl Product {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);
+    }
+
+    /// What it has written so far.
+    pub(crate) fn shown(&mut self) -> String {
+        text_of(&mut self.shown)
     }
 
     /// What it has written as errors so far.

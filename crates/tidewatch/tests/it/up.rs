@@ -126,6 +126,22 @@ fn kill_nine_leaves_no_process_behind_and_loses_no_sample() {
 }
 
 #[test]
+fn the_pods_of_the_run_before_are_gone_from_every_query() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in [Signal::INT, Signal::KILL] {
+        let mut product = todo(folder.path());
+        all_targets_up(&product);
+        product.signal(signal);
+        product.wait();
+        eventually("the end of all pods", || processes_of(folder.path()).is_empty().then_some(()));
+    }
+    let product = todo(folder.path());
+    all_targets_up(&product);
+    assert_eq!(product.values("count(up{job=\"todo-backend\"})"), [2.0]);
+    eventually("five pods", || (product.values("count(kube_pod_info)") == [5.0]).then_some(()));
+}
+
+#[test]
 fn a_killed_pod_is_restarted_and_counted() {
     let folder = tempfile::tempdir().unwrap();
     let product = todo(folder.path());
