@@ -5,7 +5,7 @@
 
 use crate::Shared;
 use crate::endpoint::{Takes, endpoint};
-use crate::reply::{EncodedBody, Encoding, text};
+use crate::reply::{EncodedBody, Encoding, on_blocking_thread, text};
 use crate::sources::Workloads;
 use axum::Router;
 use axum::extract::State;
@@ -44,19 +44,10 @@ async fn exposition(shared: Shared, headers: HeaderMap, write: Write) -> Respons
     };
     let encoding = Encoding::accepted_by(&headers);
     // Reads files below /proc for every process.
-    let written = tokio::task::spawn_blocking(move || {
+    on_blocking_thread(move || {
         let mut out = String::with_capacity(64 * 1024);
         write(&*workloads, &mut out);
-        EncodedBody::new(out.into_bytes(), encoding)
-    });
-    match written.await {
-        Ok(body) => body.into_response(Exposition::Text.content_type()),
-        Err(failure) => {
-            tracing::error!(%failure, "cluster metrics could not be written");
-            text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the metrics could not be written, see the log of tidewatch\n",
-            )
-        }
-    }
+        EncodedBody::new(out.into_bytes(), encoding).into_response(Exposition::Text.content_type())
+    })
+    .await
 }

@@ -9,7 +9,7 @@ use crate::endpoint::endpoint;
 use crate::json::to_go_json;
 use crate::parameters::Parameters;
 use crate::prometheus;
-use crate::reply::{EncodedBody, Encoding};
+use crate::reply::{EncodedBody, Encoding, on_blocking_thread};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -61,6 +61,10 @@ struct Hit<'a> {
 
 /// `query` is looked for in titles; every `tag` must be there; other types than `dash-db` find nothing.
 async fn search(State(shared): State<Shared>, headers: HeaderMap, parameters: Parameters) -> Response {
+    on_blocking_thread(move || found(&shared, &headers, &parameters)).await
+}
+
+fn found(shared: &Shared, headers: &HeaderMap, parameters: &Parameters) -> Response {
     let text = parameters.get("query").to_lowercase();
     let kind = parameters.get("type");
     let limit = parameters.get("limit").parse().unwrap_or(1000);
@@ -71,7 +75,7 @@ async fn search(State(shared): State<Shared>, headers: HeaderMap, parameters: Pa
     };
     let all = shared.state.dashboards.sorted();
     let hits: Vec<Hit<'_>> = all.into_iter().filter(wanted).take(limit).map(hit).collect();
-    answer(StatusCode::OK, &headers, &hits)
+    answer(StatusCode::OK, headers, &hits)
 }
 
 fn hit(dashboard: &Dashboard) -> Hit<'_> {
@@ -98,14 +102,18 @@ fn slug(title: &str) -> String {
 }
 
 async fn dashboard(State(shared): State<Shared>, headers: HeaderMap, Path(uid): Path<String>) -> Response {
+    on_blocking_thread(move || model(&shared, &headers, &uid)).await
+}
+
+fn model(shared: &Shared, headers: &HeaderMap, uid: &str) -> Response {
     #[derive(Serialize)]
     struct Model<'a> {
         meta: serde_json::Value,
         dashboard: &'a RawValue,
     }
-    let Some(found) = shared.state.dashboards.get(&uid) else {
+    let Some(found) = shared.state.dashboards.get(uid) else {
         let refusal = json!({ "message": "Dashboard not found", "status": "not-found" });
-        return answer(StatusCode::NOT_FOUND, &headers, &refusal);
+        return answer(StatusCode::NOT_FOUND, headers, &refusal);
     };
     let slug = slug(found.title());
     let meta = json!({
@@ -123,7 +131,7 @@ async fn dashboard(State(shared): State<Shared>, headers: HeaderMap, Path(uid): 
         "provisioned": true,
         "provisionedExternalId": found.source().file,
     });
-    answer(StatusCode::OK, &headers, &Model { meta, dashboard: found.json() })
+    answer(StatusCode::OK, headers, &Model { meta, dashboard: found.json() })
 }
 
 async fn datasources(headers: HeaderMap) -> Response {

@@ -10,7 +10,7 @@ use crate::endpoint::Takes::Get;
 use crate::endpoint::endpoint;
 use crate::json::to_go_json;
 use crate::parameters::Parameters;
-use crate::reply::{EncodedBody, Encoding};
+use crate::reply::{EncodedBody, Encoding, on_blocking_thread};
 use crate::sources::Workloads;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -105,8 +105,12 @@ fn list(headers: &HeaderMap, kind: &str, version: &str, items: &[Value]) -> Resp
 }
 
 async fn all_pods(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Status> {
-    let pods = workloads(&shared)?.pods();
-    Ok(list(&headers, "PodList", "v1", &pods.iter().map(objects::pod).collect::<Vec<_>>()))
+    let workloads = workloads(&shared)?;
+    let make = move || {
+        let items = workloads.pods().iter().map(objects::pod).collect::<Vec<_>>();
+        list(&headers, "PodList", "v1", &items)
+    };
+    Ok(on_blocking_thread(make).await)
 }
 
 async fn pods(
@@ -114,10 +118,13 @@ async fn pods(
     headers: HeaderMap,
     Path(namespace): Path<String>,
 ) -> Result<Response, Status> {
-    let pods = workloads(&shared)?.pods();
-    let items =
-        pods.iter().filter(|pod| pod.pod.namespace == namespace).map(objects::pod).collect::<Vec<_>>();
-    Ok(list(&headers, "PodList", "v1", &items))
+    let workloads = workloads(&shared)?;
+    let make = move || {
+        let pods = workloads.pods();
+        let items = pods.iter().filter(|pod| pod.pod.namespace == namespace).map(objects::pod);
+        list(&headers, "PodList", "v1", &items.collect::<Vec<_>>())
+    };
+    Ok(on_blocking_thread(make).await)
 }
 
 async fn pod(
@@ -125,13 +132,17 @@ async fn pod(
     headers: HeaderMap,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Result<Response, Status> {
-    let pods = workloads(&shared)?.pods();
-    let found = pods.iter().find(|pod| pod.pod.namespace == namespace && pod.pod.name == name);
-    let mut object = objects::pod(found.ok_or_else(|| Status::not_found("pods", &name))?);
-    object["kind"] = "Pod".into();
-    object["apiVersion"] = "v1".into();
-    Ok(EncodedBody::new(to_go_json(&object), Encoding::accepted_by(&headers))
-        .into_response("application/json"))
+    let workloads = workloads(&shared)?;
+    let make = move || {
+        let pods = workloads.pods();
+        let found = pods.iter().find(|pod| pod.pod.namespace == namespace && pod.pod.name == name);
+        let mut object = objects::pod(found.ok_or_else(|| Status::not_found("pods", &name))?);
+        object["kind"] = "Pod".into();
+        object["apiVersion"] = "v1".into();
+        let body = EncodedBody::new(to_go_json(&object), Encoding::accepted_by(&headers));
+        Ok::<_, Status>(body.into_response("application/json"))
+    };
+    Ok(on_blocking_thread(make).await)
 }
 
 async fn events(
@@ -139,10 +150,14 @@ async fn events(
     headers: HeaderMap,
     Path(namespace): Path<String>,
 ) -> Result<Response, Status> {
-    let events = workloads(&shared)?.events();
-    let items = events.iter().filter(|event| event.namespace == namespace).enumerate();
-    let items: Vec<Value> = items.map(|(number, event)| objects::event(number, event)).collect();
-    Ok(list(&headers, "EventList", "v1", &items))
+    let workloads = workloads(&shared)?;
+    let make = move || {
+        let events = workloads.events();
+        let items = events.iter().filter(|event| event.namespace == namespace).enumerate();
+        let items: Vec<Value> = items.map(|(number, event)| objects::event(number, event)).collect();
+        list(&headers, "EventList", "v1", &items)
+    };
+    Ok(on_blocking_thread(make).await)
 }
 
 async fn deployments(
@@ -150,9 +165,13 @@ async fn deployments(
     headers: HeaderMap,
     Path(namespace): Path<String>,
 ) -> Result<Response, Status> {
-    let pods = workloads(&shared)?.pods();
-    let items = objects::deployments(pods.iter().filter(|pod| pod.pod.namespace == namespace));
-    Ok(list(&headers, "DeploymentList", "apps/v1", &items))
+    let workloads = workloads(&shared)?;
+    let make = move || {
+        let pods = workloads.pods();
+        let items = objects::deployments(pods.iter().filter(|pod| pod.pod.namespace == namespace));
+        list(&headers, "DeploymentList", "apps/v1", &items)
+    };
+    Ok(on_blocking_thread(make).await)
 }
 
 async fn log(
@@ -180,14 +199,12 @@ async fn log(
     };
     let container = Some(parameters.get("container").to_owned()).filter(|name| !name.is_empty());
     let encoding = Encoding::accepted_by(&headers);
-    let read = tokio::task::spawn_blocking(move || {
+    let make = move || {
         let log = workloads.log(&namespace, &pod, container.as_deref(), tail_lines);
-        log.map(|log| EncodedBody::new(log, encoding)).map_err(|error| log_error(&error, &pod))
-    });
-    match read.await {
-        Ok(log) => Ok(log?.into_response("text/plain")),
-        Err(failure) => Err(Status::internal(format!("the log could not be read: {failure}"))),
-    }
+        let body = log.map(|log| EncodedBody::new(log, encoding).into_response("text/plain"));
+        body.map_err(|error| log_error(&error, &pod))
+    };
+    Ok(on_blocking_thread(make).await)
 }
 
 fn log_error(error: &RuntimeError, pod: &str) -> Status {

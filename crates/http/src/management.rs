@@ -6,7 +6,7 @@
 use crate::Shared;
 use crate::endpoint::{Takes, endpoint, not_ready};
 use crate::guard::is_foreign_origin;
-use crate::reply::{EncodedBody, Encoding, text};
+use crate::reply::{EncodedBody, Encoding, on_blocking_thread, text};
 use crate::state::LifecycleRequest;
 use axum::Router;
 use axum::extract::State;
@@ -42,11 +42,15 @@ async fn ready(State(shared): State<Shared>) -> Response {
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let format = Exposition::accepted_by(accept);
-    let body = shared.state.registry.encode(format).into_bytes();
-    let mut response =
-        EncodedBody::new(body, Encoding::accepted_by(&headers)).into_response(format.content_type());
-    response.headers_mut().append(header::VARY, header::HeaderValue::from_static("Accept"));
-    response
+    let encoding = Encoding::accepted_by(&headers);
+    // Asks every stage: the store looks at all series and at its folder.
+    on_blocking_thread(move || {
+        let body = shared.state.registry.encode(format).into_bytes();
+        let mut response = EncodedBody::new(body, encoding).into_response(format.content_type());
+        response.headers_mut().append(header::VARY, header::HeaderValue::from_static("Accept"));
+        response
+    })
+    .await
 }
 
 async fn federate() -> Response {

@@ -1,13 +1,13 @@
 //! Bodies of answers: the success envelope of the Prometheus API, and compression.
 //!
 //! Input: a writer of `data`, warnings, what encodings the client takes. Output: finished responses. Compression is the
-//! fastest gzip, for bodies that are worth it; on a blocking thread where the body was made, never on the event loop
-//! for large ones.
+//! fastest gzip, for bodies that are worth it. A body that may be large, or that is made of what other stages hold behind
+//! locks and in files, is made and compressed on a blocking thread: see [`on_blocking_thread`].
 
 use crate::json::{push_escaped_text, push_list, to_go_json};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -92,7 +92,21 @@ pub(crate) fn success_body(
     body
 }
 
-/// A successful answer made of a plain struct.
+/// Makes an answer on a thread that may block, while the event loop goes on.
+pub(crate) async fn on_blocking_thread<R: IntoResponse>(
+    make: impl FnOnce() -> R + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(|| make().into_response()).await {
+        Ok(response) => response,
+        Err(failure) => {
+            tracing::error!(%failure, "an answer ended in a panic");
+            let refusal = "the answer ended in a defect of tidewatch, see its log\n";
+            text(StatusCode::INTERNAL_SERVER_ERROR, refusal)
+        }
+    }
+}
+
+/// A successful answer made of a plain struct; on a blocking thread if it may be large.
 pub(crate) fn success<T: Serialize + ?Sized>(data: &T, accepted: Encoding) -> Response {
     let body = success_body(256, &[], &[], |out| out.extend_from_slice(&to_go_json(data)));
     EncodedBody::new(body, accepted).into_response("application/json")

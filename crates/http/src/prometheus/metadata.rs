@@ -6,7 +6,7 @@
 use crate::Shared;
 use crate::error::ApiError;
 use crate::parameters::Parameters;
-use crate::reply::{Encoding, success};
+use crate::reply::{Encoding, on_blocking_thread, success};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -30,9 +30,19 @@ pub(crate) async fn of_metrics(
 ) -> Result<Response, ApiError> {
     let limit = parameters.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
     let each = parameters.number("limit_per_metric")?.and_then(|limit| usize::try_from(limit).ok());
-    let wanted = parameters.get("metric");
+    let encoding = Encoding::accepted_by(&headers);
+    let make = move || success(&by_metric(&shared, parameters.get("metric"), limit, each), encoding);
+    Ok(on_blocking_thread(make).await)
+}
+
+fn by_metric(
+    shared: &Shared,
+    wanted: &str,
+    limit: Option<usize>,
+    each: Option<usize>,
+) -> BTreeMap<String, Vec<OfMetric>> {
     let mut found: BTreeMap<String, Vec<OfMetric>> = BTreeMap::new();
-    for entry in entries(&shared) {
+    for entry in entries(shared) {
         if !wanted.is_empty() && entry.metric != wanted {
             continue;
         }
@@ -44,8 +54,7 @@ pub(crate) async fn of_metrics(
             known.push(of_metric);
         }
     }
-    let found: BTreeMap<_, _> = found.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
-    Ok(success(&found, Encoding::accepted_by(&headers)))
+    found.into_iter().take(limit.unwrap_or(usize::MAX)).collect()
 }
 
 #[derive(Serialize)]
@@ -68,10 +77,15 @@ pub(crate) async fn of_targets(
         "" => Vec::new(),
         selector => parse_selector(selector).map_err(|error| ApiError::parameter("match_target", error))?,
     };
-    let wanted = parameters.get("metric");
+    let encoding = Encoding::accepted_by(&headers);
+    let make = move || success(&by_target(&shared, parameters.get("metric"), limit, &matchers), encoding);
+    Ok(on_blocking_thread(make).await)
+}
+
+fn by_target(shared: &Shared, wanted: &str, limit: Option<usize>, matchers: &[Matcher]) -> Vec<OfTarget> {
     let mut found: Vec<OfTarget> = Vec::new();
     let mut last: Option<Labels> = None;
-    for entry in entries(&shared) {
+    for entry in entries(shared) {
         // As in Prometheus, the limit is looked at before each target, not each entry.
         let next_target = last.as_ref() != Some(&entry.target);
         if next_target && limit.is_some_and(|limit| found.len() >= limit) {
@@ -90,7 +104,7 @@ pub(crate) async fn of_targets(
             unit: entry.unit,
         });
     }
-    Ok(success(&found, Encoding::accepted_by(&headers)))
+    found
 }
 
 /// In the order of targets, and of names within a target.

@@ -7,11 +7,11 @@ use crate::answer::{estimated_bytes, push_query_data, truncate};
 use crate::error::{ApiError, ErrorType};
 use crate::gate::{Timings, Work};
 use crate::parameters::{Parameters, duration_nanoseconds};
-use crate::reply::{EncodedBody, Encoding, success, success_body};
+use crate::reply::{EncodedBody, Encoding, on_blocking_thread, success, success_body};
 use crate::{Shared, json};
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 use tidewatch_model::Select;
 use tidewatch_promql::{Answer, Cancel, Engine, QueryError};
@@ -169,10 +169,13 @@ pub(crate) async fn exemplars(headers: HeaderMap, parameters: Parameters) -> Res
     Ok(success::<[(); 0]>(&[], Encoding::accepted_by(&headers)))
 }
 
-pub(crate) async fn format(headers: HeaderMap, parameters: Parameters) -> Result<Response, ApiError> {
-    let formatted = tidewatch_promql::format_query(parameters.get("query"));
-    let formatted = formatted.map_err(|error| ApiError::parameter("query", error))?;
-    Ok(success(&formatted, Encoding::accepted_by(&headers)))
+pub(crate) async fn format(headers: HeaderMap, parameters: Parameters) -> Response {
+    let encoding = Encoding::accepted_by(&headers);
+    let make = move || match tidewatch_promql::format_query(parameters.get("query")) {
+        Ok(formatted) => success(&formatted, encoding),
+        Err(error) => ApiError::parameter("query", error).into_response(),
+    };
+    on_blocking_thread(make).await
 }
 
 pub(crate) async fn parse(parameters: Parameters) -> Result<Response, ApiError> {

@@ -8,7 +8,7 @@ use crate::Shared;
 use crate::error::{ApiError, ErrorType};
 use crate::gate::Work;
 use crate::parameters::Parameters;
-use crate::reply::{EncodedBody, Encoding, success, success_body};
+use crate::reply::{EncodedBody, Encoding, on_blocking_thread, success, success_body};
 use crate::state::HeadStats;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -67,7 +67,8 @@ pub(crate) async fn flags(State(shared): State<Shared>, headers: HeaderMap) -> R
 }
 
 pub(crate) async fn config(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    success(&json!({ "yaml": shared.state.config.yaml() }), Encoding::accepted_by(&headers))
+    let encoding = Encoding::accepted_by(&headers);
+    on_blocking_thread(move || success(&json!({ "yaml": shared.state.config.yaml() }), encoding)).await
 }
 
 /// The log is replayed before the server listens, so there is never anything under way.
@@ -98,10 +99,9 @@ pub(crate) async fn tsdb(
             _ => return Err(ApiError::bad_data("limit must be a positive number")),
         },
     };
-    let (store, head) = (shared.state.store.clone(), (shared.state.head)());
-    let encoding = Encoding::accepted_by(&headers);
+    let (asked, encoding) = (Shared::clone(&shared), Encoding::accepted_by(&headers));
     let work = move |_: &_, _| {
-        let counted = Cardinality::count(&*store, head, entries);
+        let counted = Cardinality::count(&*asked.state.store, (asked.state.head)(), entries);
         let counted = counted.map_err(|error| ApiError::new(ErrorType::Internal, error))?;
         let body =
             success_body(4096, &[], &[], |out| out.extend_from_slice(&crate::json::to_go_json(&counted)));

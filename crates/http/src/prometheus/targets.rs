@@ -4,7 +4,7 @@
 
 use crate::Shared;
 use crate::parameters::Parameters;
-use crate::reply::{Encoding, success};
+use crate::reply::{Encoding, on_blocking_thread, success};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -74,6 +74,11 @@ pub(crate) async fn targets(
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Response {
+    let encoding = Encoding::accepted_by(&headers);
+    on_blocking_thread(move || success(&listing(&shared, &parameters), encoding)).await
+}
+
+fn listing(shared: &Shared, parameters: &Parameters) -> Listing {
     let state = parameters.get("state").to_ascii_lowercase();
     let (any, pool) = (matches!(state.as_str(), "" | "any"), parameters.get("scrapePool"));
     let in_pool = |of: &str| pool.is_empty() || pool == of;
@@ -101,7 +106,7 @@ pub(crate) async fn targets(
             listing.dropped_target_counts = Some(counts);
         }
     }
-    success(&listing, Encoding::accepted_by(&headers))
+    listing
 }
 
 #[derive(Serialize)]
@@ -111,7 +116,11 @@ struct Pools {
 }
 
 pub(crate) async fn pools(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let mut scrape_pools = shared.state.targets.as_ref().map(|source| source.pools()).unwrap_or_default();
-    scrape_pools.sort_unstable();
-    success(&Pools { scrape_pools }, Encoding::accepted_by(&headers))
+    let encoding = Encoding::accepted_by(&headers);
+    on_blocking_thread(move || {
+        let mut scrape_pools = shared.state.targets.as_ref().map(|source| source.pools()).unwrap_or_default();
+        scrape_pools.sort_unstable();
+        success(&Pools { scrape_pools }, encoding)
+    })
+    .await
 }

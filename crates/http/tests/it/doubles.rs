@@ -1,7 +1,8 @@
 //! Stand-ins for the store, the scraper and the runtime.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidewatch_exposition::MetricKind;
 use tidewatch_http::{Targets, Workloads};
@@ -263,6 +264,48 @@ impl Targets for NoPools {
     }
 
     fn metadata(&self) -> Vec<MetricMetadata> {
+        Vec::new()
+    }
+}
+
+/// A scraper that gives no answer until the test lets it.
+pub(crate) struct StuckPools {
+    held: Mutex<Receiver<()>>,
+    /// How often it was asked.
+    pub(crate) asked: AtomicUsize,
+}
+
+impl StuckPools {
+    /// Answers once the other end of `held` is dropped.
+    pub(crate) fn new(held: Receiver<()>) -> Self {
+        Self { held: Mutex::new(held), asked: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn wait(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // Bounded, so that a server that waits here on its only thread fails the test and does not hang it.
+        let released = self.held.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        assert_eq!(released, Err(RecvTimeoutError::Disconnected), "the test has ended without an answer");
+    }
+}
+
+impl Targets for StuckPools {
+    fn pools(&self) -> Vec<String> {
+        self.wait();
+        Vec::new()
+    }
+
+    fn active(&self) -> Vec<TargetStatus> {
+        self.wait();
+        Vec::new()
+    }
+
+    fn dropped(&self) -> Vec<DroppedTarget> {
+        Vec::new()
+    }
+
+    fn metadata(&self) -> Vec<MetricMetadata> {
+        self.wait();
         Vec::new()
     }
 }

@@ -1,7 +1,7 @@
 //! What is bounded: time, queries at once, bodies; and what happens when a client leaves or the server stops.
 
 use crate::client::{get, post_form, start};
-use crate::doubles::Slow;
+use crate::doubles::{Slow, StuckPools};
 use crate::served::{Served, eventually, example_state, serve, serve_within, state_over};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -121,4 +121,41 @@ async fn stopping_closes_idle_connections_and_cuts_off_what_never_ends() {
     assert!(began.elapsed() < Duration::from_secs(15), "the end took {:?}", began.elapsed());
     let read = busy.read_to_end(&mut rest).await;
     assert!(rest.is_empty(), "{read:?}");
+}
+
+/// What the server asks of other stages may take its time: a lock, a folder. The test has one thread for all sockets.
+#[tokio::test]
+async fn a_stage_that_is_slow_to_answer_holds_up_nobody_else() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let stuck = Arc::new(StuckPools::new(held));
+    let state = example_state();
+    let observed = Arc::clone(&stuck);
+    state.registry.observe(move |_| observed.wait());
+    let asked = Arc::clone(&stuck);
+    let head = Box::new(move || {
+        asked.wait();
+        Default::default()
+    });
+    let served = serve(ApiState { targets: Some(stuck.clone()), head, ..state }).await;
+    let paths = [
+        "/metrics",
+        "/api/v1/targets",
+        "/api/v1/metadata",
+        "/api/v1/targets/metadata",
+        "/api/v1/scrape_pools",
+        "/api/v1/status/tsdb",
+    ];
+    let mut waiting = Vec::new();
+    for (before, path) in paths.into_iter().enumerate() {
+        waiting.push(start(served.address, "GET", path, &[], b"").await);
+        eventually("the stage is asked", async || stuck.asked.load(Ordering::SeqCst) > before).await;
+        assert_eq!(get(served.address, "/-/healthy").await.status, 200, "while {path} waits");
+    }
+    drop(release);
+    for mut waiting in waiting {
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    served.stop().await;
 }
