@@ -66,10 +66,23 @@ impl LogFile {
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         written?;
-        if self.written >= FILE_BYTES {
-            fs::rename(&self.path, rotated(&self.path))?;
-            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-            self.written = 0;
+        if self.written >= FILE_BYTES { self.rotate() } else { Ok(()) }
+    }
+
+    /// Begins a new file. When that is not possible this one is emptied: it must not grow on.
+    fn rotate(&mut self) -> io::Result<()> {
+        self.written = 0;
+        let moved = match fs::rename(&self.path, rotated(&self.path)) {
+            // It was removed, or moved by an attempt that could not open the next.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            moved => moved,
+        };
+        match moved.and_then(|()| OpenOptions::new().create(true).append(true).open(&self.path)) {
+            Ok(file) => self.file = file,
+            Err(error) => {
+                let _ = self.file.set_len(0);
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -240,6 +253,29 @@ mod tests {
         let stamp = String::from_utf8_lossy(&first[..40]).into_owned();
         assert!(stamp.as_bytes()[10] == b'T' && &stamp[29..40] == "Z stdout F ", "{stamp}");
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_rotated_does_not_grow() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), 0);
+        // A folder cannot be replaced by a file.
+        fs::create_dir(rotated(&path)).unwrap();
+        let mut file = LogFile::create(path.clone()).unwrap();
+        let line = vec![b'x'; 1 << 20];
+        let mut failures = 0;
+        for _ in 0..35 {
+            file.add("stdout", &line, true);
+            failures += usize::from(file.flush().is_err());
+            assert!(fs::metadata(&path).unwrap().len() <= FILE_BYTES + (1 << 20));
+        }
+        assert_eq!(failures, 3, "told at each attempt, and tried when the file is full again");
+        fs::remove_dir(rotated(&path)).unwrap();
+        for _ in 0..6 {
+            file.add("stdout", &line, true);
+            file.flush().unwrap();
+        }
+        assert!(rotated(&path).is_file(), "rotated as soon as it is possible");
     }
 
     #[tokio::test]
