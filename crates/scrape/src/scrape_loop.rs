@@ -240,6 +240,7 @@ impl ScrapeLoop {
     }
 
     async fn end(&mut self, time: i64, report: bool) {
+        let Ok(permit) = self.shared.ingests.clone().acquire_owned().await else { return };
         let Some(mut work) = self.work.take() else { return };
         let (shared, target, config) = (self.shared.clone(), self.target.clone(), self.config.clone());
         let ended = tokio::task::spawn_blocking(move || {
@@ -262,6 +263,8 @@ impl ScrapeLoop {
                 add(&shared.counters.append_failures, 1);
                 tracing::warn!(target = %target.url, "stale markers not stored: {error}");
             }
+            // held until all is stored, which shutdown waits for
+            drop(permit);
         });
         let _ = ended.await;
     }

@@ -4,6 +4,7 @@ use crate::server::{Reply, Server};
 use crate::store::MemoryStore;
 use crate::{Bench, hourly, job, quick, until};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidewatch_model::{Labels, RelabelRule, SystemClock, TargetGroup, is_stale};
 use tidewatch_scrape::{ScrapeOptions, Scraper};
@@ -128,6 +129,19 @@ async fn shutdown_ends_loops_and_no_series() {
     let Bench { scraper, store } = bench;
     drop(scraper);
     assert_eq!(Arc::strong_count(&store), 1, "no loop is left that could write");
+}
+
+#[tokio::test]
+async fn shutdown_waits_for_markers_that_are_being_stored() {
+    let server = Server::start(Reply::text("a 1\n")).await;
+    let store = Arc::new(MemoryStore::slow(Duration::from_millis(200)));
+    let scraper = Scraper::start(store.clone(), Arc::new(SystemClock), ScrapeOptions::default());
+    scraper.apply(vec![job(quick(), &[&server])]);
+    until("a sample", || store.latest("a")).await;
+    scraper.apply(vec![]);
+    until("the markers", || (store.ending.load(Ordering::SeqCst) > 0).then_some(())).await;
+    scraper.shutdown().await;
+    assert!(store.latest("a").is_some_and(is_stale), "the store may be closed after a shutdown");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tidewatch_model::{Append, AppendError, Appended, Batch, Labels, Rejection, SeriesRef, is_stale};
 
@@ -12,6 +12,8 @@ pub(crate) struct MemoryStore {
     pub(crate) fail: AtomicBool,
     /// How long a batch takes to be stored.
     delay: Duration,
+    /// Batches with staleness markers that have arrived, stored or not yet.
+    pub(crate) ending: AtomicUsize,
     /// Batches with this metric panic.
     pub(crate) panic_on: Mutex<Option<&'static str>>,
 }
@@ -71,6 +73,9 @@ impl Append for MemoryStore {
     fn append(&self, batch: &mut Batch) -> Result<Appended, AppendError> {
         if self.fail.load(Ordering::SeqCst) {
             return Err(AppendError::Storage("no space left on device".into()));
+        }
+        if batch.rows.iter().any(|row| is_stale(row.value)) {
+            self.ending.fetch_add(1, Ordering::SeqCst);
         }
         std::thread::sleep(self.delay);
         let panic_on = *self.panic_on.lock().unwrap();
