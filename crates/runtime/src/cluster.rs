@@ -95,13 +95,14 @@ impl Cluster {
         self.publish();
     }
 
-    /// Keeps the logs of an ended pod for a while.
+    /// Keeps the logs of an ended pod for a while, and removes those of the oldest.
     pub(crate) fn keep_folder(&self, folder: &Path) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.push_back(folder.to_owned());
-        if ended.len() > MOST_ENDED
-            && let Some(oldest) = ended.pop_front()
-        {
+        let oldest = {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push_back(folder.to_owned());
+            if ended.len() > MOST_ENDED { ended.pop_front() } else { None }
+        };
+        if let Some(oldest) = oldest {
             // What cannot be removed now is set aside at the next start.
             let _ = std::fs::remove_dir_all(oldest);
         }

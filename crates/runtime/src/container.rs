@@ -139,7 +139,7 @@ impl ContainerTask {
                 status.last_termination = Some(termination.clone());
             }
         });
-        let launch = match launch::prepare(&self.cluster, &self.pod, self.container(), &id) {
+        let launch = match launch::prepare(&self.cluster, &self.pod, self.container(), &id).await {
             Ok(launch) => launch,
             Err(blocked) => {
                 self.block(&blocked);
@@ -237,7 +237,7 @@ impl ContainerTask {
             // Both pipes are closed when the last process of the group is gone; one that left it may hold them.
             let _ = timeout(Duration::from_secs(2), log).await;
         }
-        self.judge(&ended.unwrap_or(Ended::Signal(9)), &live, restarts)
+        self.judge(&ended.unwrap_or(Ended::Signal(9)), &live, restarts).await
     }
 
     /// Copies what the process prints into its log, and says when that cannot be done.
@@ -294,7 +294,7 @@ impl ContainerTask {
         }
     }
 
-    fn judge(&self, ended: &Ended, live: &Live, restarts: u32) -> Termination {
+    async fn judge(&self, ended: &Ended, live: &Live, restarts: u32) -> Termination {
         let name = &self.container().name;
         let out_of_memory = live.out_of_memory.load(Ordering::Relaxed);
         let reason = match ended.exit_code() {
@@ -308,8 +308,7 @@ impl ContainerTask {
         let mut message = String::new();
         if reason == "Error" && !*self.stop.borrow() {
             let log = logs::path_of(&self.pod.container_folder(name), restarts);
-            let last = logs::tail(&log, Some(20)).unwrap_or_default();
-            let last = String::from_utf8_lossy(&last);
+            let last = logs::last_lines(log, 20).await;
             if says_address_in_use(&last) {
                 message = format!(
                     "container {name} could not listen on its port; hint: every local pod has an address of its own, so \

@@ -12,7 +12,9 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tidewatch_manifest::{Container, ImageCommand, VolumeSource, short_image_name};
+use tokio::task::spawn_blocking;
 
 /// Why a container cannot be started; it waits until the manifests are changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +42,25 @@ pub(crate) fn image_of<'a>(
     })
 }
 
-/// Everything the process needs.
-pub(crate) fn prepare(
-    cluster: &Cluster,
-    pod: &Pod,
+/// Everything the process needs, with its folders and files made by a thread for blocking work.
+pub(crate) async fn prepare(
+    cluster: &Arc<Cluster>,
+    pod: &Arc<Pod>,
     container: &Container,
     id: &str,
 ) -> Result<Launch, Blocked> {
+    let (cluster, pod) = (Arc::clone(cluster), Arc::clone(pod));
+    let (container, id) = (container.clone(), id.to_owned());
+    let prepared = spawn_blocking(move || prepare_now(&cluster, &pod, &container, &id)).await;
+    prepared.unwrap_or_else(|error| Err(blocked(error.to_string())))
+}
+
+fn blocked(message: String) -> Blocked {
+    Blocked { reason: "CreateContainerConfigError", message }
+}
+
+fn prepare_now(cluster: &Cluster, pod: &Pod, container: &Container, id: &str) -> Result<Launch, Blocked> {
     let image = image_of(cluster, pod, container)?;
-    let blocked = |message: String| Blocked { reason: "CreateContainerConfigError", message };
     let environment = Environment::build(cluster, pod, container, image).map_err(blocked)?;
     fill_volumes(cluster, pod, container).map_err(blocked)?;
     let mut command = image.command.iter().map(|part| cluster.fill(part, pod));

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidewatch_model::format_timestamp;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 /// A file is rotated at this size; one older file is kept.
@@ -24,28 +25,23 @@ pub(crate) const FILE_BYTES: u64 = 10 << 20;
 pub(crate) const BYTES_PER_SECOND: u64 = 4 << 20;
 /// Lines are cut at this length.
 const LINE_BYTES: usize = 16 << 10;
+/// What may wait to be written.
+const UNWRITTEN_BYTES: usize = 1 << 20;
 /// The most that is read back at once.
 const TAIL_BYTES: u64 = 8 << 20;
+/// The most that is read to say why a container ended.
+const LAST_BYTES: u64 = 256 << 10;
 
-/// The file of one run of a container.
-#[derive(Debug)]
-struct LogFile {
-    path: PathBuf,
-    file: File,
-    written: u64,
+/// Lines that are not written yet.
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    /// The second of the last line, and how it is printed.
     second: (u64, String),
-    /// Lines that are not written yet.
-    buffer: Vec<u8>,
 }
 
-impl LogFile {
-    fn create(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let written = file.metadata()?.len();
-        Ok(Self { path, file, written, second: (0, String::new()), buffer: Vec::new() })
-    }
-
-    /// Adds a line, or a part of one; it is in the file after [`LogFile::flush`].
+impl Lines {
+    /// Adds a line, or a part of one.
     fn add(&mut self, stream: &str, text: &[u8], whole: bool) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if self.second.0 != now.as_secs() {
@@ -54,17 +50,32 @@ impl LogFile {
         }
         let tag = if whole { 'F' } else { 'P' };
         let prefix = format!("{}.{:09}Z {stream} {tag} ", self.second.1, now.subsec_nanos());
-        self.buffer.extend_from_slice(prefix.as_bytes());
-        self.buffer.extend_from_slice(text);
-        self.buffer.push(b'\n');
+        self.text.extend_from_slice(prefix.as_bytes());
+        self.text.extend_from_slice(text);
+        self.text.push(b'\n');
+    }
+}
+
+/// The file of one run of a container.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    written: u64,
+}
+
+impl LogFile {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let written = file.metadata()?.len();
+        Ok(Self { path, file, written })
     }
 
-    /// Writes what was added, and begins a new file when this one is full. After an error the lines are given up: the
-    /// disk may be full, and memory must not be.
-    fn flush(&mut self) -> io::Result<()> {
-        let written = self.file.write_all(&self.buffer);
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+    /// Writes lines, and begins a new file when this one is full. After an error the lines are given up: the disk may
+    /// be full, and memory must not be.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(lines);
+        self.written += lines.len() as u64;
         written?;
         if self.written >= FILE_BYTES { self.rotate() } else { Ok(()) }
     }
@@ -97,8 +108,44 @@ pub(crate) fn path_of(container_folder: &Path, restarts: u32) -> PathBuf {
     container_folder.join(format!("{restarts}.log"))
 }
 
+/// The file and what is to be written to it next: it is with a thread for blocking work, or waits for lines.
+struct Writing {
+    file: io::Result<LogFile>,
+    text: Vec<u8>,
+    outcome: io::Result<()>,
+}
+
+impl Writing {
+    /// Opens the file of a run, and removes those of the run before the previous one.
+    fn open(container_folder: &Path, restarts: u32) -> Self {
+        if let Some(old) = restarts.checked_sub(2) {
+            let old = path_of(container_folder, old);
+            let _ = fs::remove_file(rotated(&old));
+            let _ = fs::remove_file(old);
+        }
+        let opened = Self {
+            file: LogFile::create(path_of(container_folder, restarts)),
+            text: Vec::new(),
+            outcome: Ok(()),
+        };
+        opened.write()
+    }
+
+    fn write(mut self) -> Self {
+        self.outcome = match &mut self.file {
+            Ok(file) => file.write(&self.text),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        self.text.clear();
+        // After a burst its memory is given back.
+        self.text.shrink_to(64 << 10);
+        self
+    }
+}
+
 /// Copies both outputs of a process into its file until both are closed. Keeps the files of this and the previous run.
-/// The first error of writing is told; the pipes are emptied all the same, so that the process is not held up.
+/// The first error of writing is told; the pipes are emptied all the same, so that the process is not held up. Files
+/// are written by threads for blocking work, meanwhile more is read: up to [`UNWRITTEN_BYTES`].
 pub(crate) async fn keep(
     container_folder: PathBuf,
     restarts: u32,
@@ -106,35 +153,36 @@ pub(crate) async fn keep(
     err: pipe::Receiver,
     failed: impl FnOnce(&io::Error),
 ) {
-    if let Some(old) = restarts.checked_sub(2) {
-        let old = path_of(&container_folder, old);
-        let _ = fs::remove_file(rotated(&old));
-        let _ = fs::remove_file(old);
-    }
-    let mut file = LogFile::create(path_of(&container_folder, restarts));
     let mut streams = [Stream::new("stdout", out), Stream::new("stderr", err)];
     let mut failed = Some(failed);
+    let mut lines = Lines::default();
+    let (mut busy, mut waiting) =
+        (Some(spawn_blocking(move || Writing::open(&container_folder, restarts))), None);
     let (mut allowance, mut refilled) = (BYTES_PER_SECOND, Instant::now());
-    while streams.iter().any(|stream| stream.open) {
+    loop {
+        if let Some(mut writing) = waiting.take_if(|_: &mut Writing| !lines.text.is_empty()) {
+            std::mem::swap(&mut writing.text, &mut lines.text);
+            busy = Some(spawn_blocking(move || writing.write()));
+        }
+        let room = lines.text.len() < UNWRITTEN_BYTES;
         let [out, err] = &mut streams;
         let (stream, read) = tokio::select! {
-            read = out.pipe.read(&mut out.chunk), if out.open => (out, read),
-            read = err.pipe.read(&mut err.chunk), if err.open => (err, read),
+            read = out.pipe.read(&mut out.chunk), if out.open && room => (out, read),
+            read = err.pipe.read(&mut err.chunk), if err.open && room => (err, read),
+            Some(written) = finished(&mut busy), if busy.is_some() => {
+                if let Err(error) = &written.outcome
+                    && let Some(failed) = failed.take()
+                {
+                    failed(error);
+                }
+                waiting = Some(written);
+                continue;
+            }
+            else => return,
         };
         let length = read.unwrap_or(0);
         stream.open = length > 0;
-        let written = match &mut file {
-            Ok(file) => {
-                stream.take(length, file);
-                file.flush()
-            }
-            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-        };
-        if let Err(error) = written
-            && let Some(failed) = failed.take()
-        {
-            failed(&error);
-        }
+        stream.take(length, &mut lines);
         let earned = BYTES_PER_SECOND * u64::try_from(refilled.elapsed().as_millis()).unwrap_or(0) / 1000;
         if earned > 0 {
             refilled = Instant::now();
@@ -145,6 +193,16 @@ pub(crate) async fn keep(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Waits for blocking work, if there is any. Work that was given up gives the file up.
+async fn finished(busy: &mut Option<JoinHandle<Writing>>) -> Option<Writing> {
+    let written = busy.as_mut()?.await;
+    *busy = None;
+    Some(written.unwrap_or_else(|error| {
+        let given_up = || io::Error::other(error.to_string());
+        Writing { file: Err(given_up()), text: Vec::new(), outcome: Err(given_up()) }
+    }))
 }
 
 struct Stream {
@@ -161,18 +219,18 @@ impl Stream {
     }
 
     /// Adds the whole lines of what was read; at the end of the stream also what is left.
-    fn take(&mut self, length: usize, file: &mut LogFile) {
+    fn take(&mut self, length: usize, lines: &mut Lines) {
         let mut new = &self.chunk[..length];
         while let Some(end) = new.iter().position(|byte| *byte == b'\n') {
             self.rest.extend_from_slice(&new[..end]);
             new = &new[end + 1..];
-            file.add(self.name, &self.rest, true);
+            lines.add(self.name, &self.rest, true);
             self.rest.clear();
         }
         self.rest.extend_from_slice(new);
         let full = self.rest.len() >= LINE_BYTES;
         if full || (length == 0 && !self.rest.is_empty()) {
-            file.add(self.name, &self.rest, !full);
+            lines.add(self.name, &self.rest, !full);
             self.rest.clear();
         }
     }
@@ -181,8 +239,18 @@ impl Stream {
 /// The last lines of a container's run, without the times and streams; parts of long lines are joined. At most
 /// 8 MiB are looked at.
 pub(crate) fn tail(path: &Path, lines: Option<usize>) -> io::Result<Vec<u8>> {
-    let mut text = read_end(path, TAIL_BYTES)?;
-    let missing = TAIL_BYTES.saturating_sub(text.len() as u64);
+    tail_within(path, lines, TAIL_BYTES)
+}
+
+/// The last lines of a run that has ended, to say why; empty when they cannot be read. At most 256 KiB are looked at.
+pub(crate) async fn last_lines(path: PathBuf, lines: usize) -> String {
+    let text = spawn_blocking(move || tail_within(&path, Some(lines), LAST_BYTES)).await;
+    String::from_utf8_lossy(&text.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()).into_owned()
+}
+
+fn tail_within(path: &Path, lines: Option<usize>, most: u64) -> io::Result<Vec<u8>> {
+    let mut text = read_end(path, most)?;
+    let missing = most.saturating_sub(text.len() as u64);
     if missing > 0
         && let Ok(mut older) = read_end(&rotated(path), missing)
     {
@@ -229,6 +297,12 @@ fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn write(file: &mut LogFile, parts: &[(&str, &[u8], bool)]) -> io::Result<()> {
+        let mut lines = Lines::default();
+        parts.iter().for_each(|(stream, text, whole)| lines.add(stream, text, *whole));
+        file.write(&lines.text)
+    }
+
     #[test]
     fn rotates_and_reads_the_end() {
         let folder = std::env::temp_dir().join(format!("tidewatch-logs-{}", std::process::id()));
@@ -237,13 +311,11 @@ mod tests {
         let mut file = LogFile::create(path.clone()).unwrap();
         let line = vec![b'x'; 1 << 20];
         for _ in 0..31 {
-            file.add("stdout", &line, true);
-            file.flush().unwrap();
+            write(&mut file, &[("stdout", &line, true)]).unwrap();
         }
-        file.add("stderr", b"almost ", false);
-        file.add("stderr", b"the end", true);
-        file.add("stdout", b"", true);
-        file.flush().unwrap();
+        let end: [(&str, &[u8], bool); 3] =
+            [("stderr", b"almost ", false), ("stderr", b"the end", true), ("stdout", b"", true)];
+        write(&mut file, &end).unwrap();
         assert_eq!(tail(&path, Some(2)).unwrap(), b"almost the end\n\n");
         assert_eq!(tail(&path, Some(0)).unwrap(), b"");
         let size = |path: &Path| fs::metadata(path).unwrap().len();
@@ -265,15 +337,13 @@ mod tests {
         let line = vec![b'x'; 1 << 20];
         let mut failures = 0;
         for _ in 0..35 {
-            file.add("stdout", &line, true);
-            failures += usize::from(file.flush().is_err());
+            failures += usize::from(write(&mut file, &[("stdout", &line, true)]).is_err());
             assert!(fs::metadata(&path).unwrap().len() <= FILE_BYTES + (1 << 20));
         }
         assert_eq!(failures, 3, "told at each attempt, and tried when the file is full again");
         fs::remove_dir(rotated(&path)).unwrap();
         for _ in 0..6 {
-            file.add("stdout", &line, true);
-            file.flush().unwrap();
+            write(&mut file, &[("stdout", &line, true)]).unwrap();
         }
         assert!(rotated(&path).is_file(), "rotated as soon as it is possible");
     }
@@ -298,5 +368,33 @@ mod tests {
         tokio::join!(kept, printed);
         assert_eq!(told.get(), 1);
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// On one thread: whatever blocks it stops everything.
+    #[tokio::test]
+    async fn a_file_that_blocks_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), 0);
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+        let ((mut write, out), (closed, err)) = (pipe::pipe().unwrap(), pipe::pipe().unwrap());
+        drop(closed);
+        let (tell, told) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            // Nobody can open the file before this thread does, after others went on or had time enough to.
+            let went_on = told.recv_timeout(Duration::from_secs(10)).is_ok();
+            (went_on, fs::read_to_string(path).unwrap())
+        });
+        let kept = keep(folder.path().to_owned(), 0, out, err, |error| panic!("{error}"));
+        let printed = async {
+            tokio::io::AsyncWriteExt::write_all(&mut write, b"one\ntwo\n").await.unwrap();
+            drop(write);
+            tell.send(()).unwrap();
+        };
+        tokio::join!(kept, printed);
+        let (went_on, text) = reader.join().unwrap();
+        assert!(went_on);
+        let ends: Vec<&str> = text.lines().map(|line| &line[31..]).collect();
+        assert_eq!(ends, ["stdout F one", "stdout F two"]);
     }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidewatch_manifest::{Container, Deployment, PodRef, PodTemplate};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 /// A Deployment that is run.
 #[derive(Debug)]
@@ -233,6 +233,10 @@ impl Pod {
             while containers.join_next().await.is_some() {}
         }
         cluster.remove_pod(&self);
+        let _ = spawn_blocking(move || self.give_up_folders(&cluster)).await;
+    }
+
+    fn give_up_folders(&self, cluster: &Cluster) {
         let _ = fs::remove_dir_all(self.volumes_folder());
         for container in self.workload.init.iter().chain(&self.workload.containers) {
             let _ = fs::remove_dir_all(self.container_folder(&container.name).join("work"));

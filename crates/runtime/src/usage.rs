@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How long after its start a container is looked at for sockets on all addresses, in milliseconds.
@@ -100,10 +101,16 @@ impl Meter {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for container in self.running(&cluster) {
-                container.enforce_memory_limit(&cluster);
-                container.look_for_wildcards(&cluster);
-            }
+            let (meter, cluster) = (Arc::clone(&self), Arc::clone(&cluster));
+            // With many processes reading `/proc` takes milliseconds.
+            let _ = spawn_blocking(move || meter.look(&cluster)).await;
+        }
+    }
+
+    fn look(&self, cluster: &Cluster) {
+        for container in self.running(cluster) {
+            container.enforce_memory_limit(cluster);
+            container.look_for_wildcards(cluster);
         }
     }
 }

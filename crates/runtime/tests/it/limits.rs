@@ -3,7 +3,8 @@
 use crate::world::{PATIENCE, SERVER, World, ask, deployment, fixture, get, runs, serves, service};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -67,6 +68,46 @@ async fn a_flood_of_logs_harms_nobody() {
         world.runtime.log("shop", &name, None, Some(2)).unwrap(),
         b"a-line-of-the-flood\na-line-of-the-flood\n"
     );
+    world.runtime.shutdown().await;
+}
+
+/// On one thread, which reading the log of a crashed container must not block.
+#[tokio::test]
+async fn a_log_that_cannot_be_read_holds_nobody_up() {
+    let script =
+        "echo started; while [ ! -s ../0.log ]; do sleep 0.01; done; rm ../0.log; mkfifo ../0.log; exit 1";
+    let world = World::start(&deployment("web", 1, "", ""), &runs("web", script), &[]);
+    let pods = world.folder.path().join("data/pods");
+    let (ping, pong) = std::sync::mpsc::sync_channel(0);
+    let rescue = std::thread::spawn(move || {
+        let deadline = Instant::now() + PATIENCE;
+        let fifo = loop {
+            let entries = std::fs::read_dir(&pods).unwrap().flatten();
+            let mut logs = entries.map(|pod| pod.path().join("main/0.log"));
+            let is_fifo = |log: &PathBuf| std::fs::metadata(log).is_ok_and(|log| log.file_type().is_fifo());
+            if let Some(fifo) = logs.find(is_fifo) {
+                break fifo;
+            }
+            assert!(Instant::now() < deadline, "no fifo");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let went_on = (0..50).all(|_| pong.recv_timeout(Duration::from_secs(5)).is_ok());
+        // Whoever reads goes on now.
+        let mut open = std::fs::OpenOptions::new();
+        let open = open.write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        while open.open(&fifo).is_err() {
+            assert!(Instant::now() < deadline, "nobody reads the log");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        went_on
+    });
+    world
+        .until("a crash", || {
+            let _ = ping.try_send(());
+            world.container("web").last_termination
+        })
+        .await;
+    assert!(rescue.join().unwrap(), "everything stood still while the log was read");
     world.runtime.shutdown().await;
 }
 
