@@ -4,11 +4,11 @@
 //! so that both stores hold exactly the same samples whenever each of them scraped.
 
 use crate::page::Page;
-use crate::product::{PATIENCE, Product, escape, eventually, get};
+use crate::peer::{Prometheus, ask, compare, peer_is_there, sorted};
+use crate::product::{PATIENCE, Product, escape, eventually};
+use crate::up;
 use rustix::process::Signal;
-use serde_json::Value;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds between two samples of the target.
@@ -17,51 +17,6 @@ const TICK: u64 = 1000;
 const TICKS: u64 = 40;
 /// Samples of the range that is compared.
 const COMPARED: u64 = 15;
-
-struct Prometheus {
-    child: Child,
-    url: String,
-}
-
-impl Prometheus {
-    fn start(config: &Path, data: &Path) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
-            .arg(format!("--web.listen-address={free}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let prometheus = Self { child, url: format!("http://{free}") };
-        eventually("a ready Prometheus", || {
-            std::net::TcpStream::connect(free).ok()?;
-            (get(&format!("{}/-/ready", prometheus.url)).0 == 200).then_some(())
-        });
-        prometheus
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn peer_is_there() -> bool {
-    let there = Command::new("prometheus")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    if !there {
-        eprintln!("skipped: no prometheus on the PATH (make conformance tells how to get one)");
-    }
-    there
-}
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
@@ -162,26 +117,6 @@ const RANGE: &[&str] = &[
     "scalar(wave) * 2",
 ];
 
-fn ask(base: &str, path: &str) -> Value {
-    let (_, body) = get(&format!("{base}{path}"));
-    serde_json::from_str(&body).unwrap_or_else(|e| panic!("{base}{path}: {e}: {body}"))
-}
-
-/// Differences between two answers; the order of series is not specified, so both are sorted.
-fn compare(path: &str, ours: &str, theirs: &str) -> Option<String> {
-    let normal = |base: &str| {
-        let mut answer = ask(base, path);
-        for list in ["/data", "/data/result"] {
-            if let Some(result) = answer.pointer_mut(list).and_then(Value::as_array_mut) {
-                result.sort_by_key(Value::to_string);
-            }
-        }
-        answer
-    };
-    let (ours, theirs) = (normal(ours), normal(theirs));
-    (ours != theirs).then(|| format!("{path}\n  tidewatch  {ours}\n  prometheus {theirs}"))
-}
-
 fn compare_all(ours: &str, theirs: &str, end: u64) -> (usize, Vec<String>) {
     let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
     let start = end - COMPARED * TICK;
@@ -242,12 +177,93 @@ fn the_same_target_gives_the_same_answers_and_prometheus_reads_our_data() {
     std::fs::write(&empty, "global: {}\n").unwrap();
     let reader = Prometheus::start(&empty, our_folder.path());
     let read = ask(&reader.url, &ours);
-    let sorted = |answer: &Value| {
+    let listed = |answer: &Value| {
         let mut series: Vec<String> =
             answer["data"]["result"].as_array().unwrap().iter().map(Value::to_string).collect();
         series.sort();
         series
     };
-    assert!(sorted(&kept).len() > 20);
-    assert_eq!(sorted(&kept), sorted(&read));
+    assert!(listed(&kept).len() > 20);
+    assert_eq!(listed(&kept), listed(&read));
+}
+
+/// The pods' own pages and labels: the targets of `up`, scraped by both.
+#[test]
+fn the_todo_application_looks_the_same_to_prometheus() {
+    if !peer_is_there() {
+        return;
+    }
+    let (folder, their_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let product = up::todo(folder.path());
+    up::all_targets_up(&product);
+    let frontend = product.address("/services/todo-frontend");
+    for title in ["one", "two", "three"] {
+        up::post(&format!("{frontend}/api/tasks"), &json!({"title": title}));
+    }
+    eventually("the three tasks in a scrape", || {
+        (product.values("sum(tasks_created_total)") == [3.0]).then_some(())
+    });
+
+    let file = their_folder.path().join("prometheus.yml");
+    std::fs::write(&file, static_targets(&product.api("/api/v1/targets"))).unwrap();
+    let peer = Prometheus::start(&file, &their_folder.path().join("data"));
+    let (ours, theirs) = (product.address("/prometheus"), peer.url.as_str());
+    let ours = ours.as_str();
+    let pods = "{namespace=\"todo-app-prod\",job=~\"todo-.*|event-service\",pod!=\"\"}";
+    let up_there = format!("/api/v1/query?query={}", escape(&format!("sum(up{pods})")));
+    eventually("all pods up in Prometheus", || {
+        (ask(theirs, &up_there)["data"]["result"][0]["value"][1] == "5").then_some(())
+    });
+
+    // values that nothing changes while nobody calls: what both scraped last is the same
+    let quiet = [
+        "sum by (job, pod, method, endpoint, status) (http_requests_total)",
+        "sum by (job, pod, endpoint, le) (http_request_duration_seconds_bucket)",
+        "tasks_created_total",
+        "events_consumed_total",
+        "events_published_total",
+        "process_start_time_seconds{container!=\"\"}",
+        "count by (__name__, job, container, endpoint, service) ({__name__=~\"http_.*|tasks_.*|events_.*|process_.*\",container!=\"\"})",
+    ];
+    let quiet: Vec<String> =
+        quiet.iter().map(|q| q.replacen("_total)", &format!("_total{pods})"), 1)).collect();
+    let asked = quiet.iter().map(|q| format!("/api/v1/query?query={}", escape(q)));
+    let series = format!("/api/v1/series?match[]={}", escape(pods));
+    let mut paths: Vec<String> = asked.collect();
+    paths.push(series);
+    let names = ask(ours, &paths[paths.len() - 1])["data"].as_array().map_or(0, Vec::len);
+    let differences: Vec<String> =
+        paths.iter().filter_map(|path| differs_but_for_time(path, ours, theirs)).collect();
+    eprintln!("{names} series of 5 pods, {} questions, {} answers differ", paths.len(), differences.len());
+    assert!(names > 1000, "{names} series");
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The active targets of the pods as a prometheus.yml with the same labels.
+fn static_targets(targets: &Value) -> String {
+    let mut config = String::from("global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:\n");
+    let active = targets["data"]["activeTargets"].as_array().unwrap();
+    let pods = active.iter().filter(|target| target["labels"]["pod"].is_string());
+    for (at, target) in pods.enumerate() {
+        let address = &target["discoveredLabels"]["__address__"];
+        let labels = &target["labels"];
+        config += &format!(
+            "- {{job_name: pod-{at}, honor_labels: true, static_configs: [{{targets: [{address}], labels: {labels}}}]}}\n"
+        );
+    }
+    config
+}
+
+/// As [`compare`], with each sample's time left out.
+fn differs_but_for_time(path: &str, ours: &str, theirs: &str) -> Option<String> {
+    let timeless = |base: &str| {
+        let mut answer = ask(base, path);
+        for element in answer.pointer_mut("/data/result").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            element["value"][0] = Value::Null;
+        }
+        sorted(answer)
+    };
+    let (ours, theirs) = (timeless(ours), timeless(theirs));
+    (ours != theirs).then(|| format!("{path}\n  tidewatch  {ours}\n  prometheus {theirs}"))
 }

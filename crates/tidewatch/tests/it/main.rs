@@ -5,6 +5,7 @@
 mod bad_input;
 mod conformance;
 mod page;
+mod peer;
 mod product;
 mod serve;
 mod up;

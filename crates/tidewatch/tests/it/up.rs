@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The todo application under test; its programs are built by the same `cargo test --workspace`.
-fn todo(folder: &Path) -> Product {
+pub(crate) fn todo(folder: &Path) -> Product {
     let programs = Path::new(env!("CARGO_BIN_EXE_tidewatch")).parent().unwrap();
     for name in ["todo-backend", "todo-frontend", "todo-event-service"] {
         assert!(
@@ -19,7 +19,8 @@ fn todo(folder: &Path) -> Product {
     Product::up(folder, &["--expose", "todo-backend=0", "--expose", "todo-frontend=0"])
 }
 
-fn all_targets_up(product: &Product) -> usize {
+/// Waits until every target is up; gives their number.
+pub(crate) fn all_targets_up(product: &Product) -> usize {
     eventually("every target up", || {
         let targets = product.api("/api/v1/targets");
         let active = targets["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
@@ -44,7 +45,8 @@ fn processes_of(folder: &Path) -> Vec<String> {
     found
 }
 
-fn post(url: &str, body: &Value) -> Value {
+/// POSTs JSON and gives the answer, parsed.
+pub(crate) fn post(url: &str, body: &Value) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let request = reqwest::Client::new().post(url).json(body);
