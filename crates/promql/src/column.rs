@@ -44,8 +44,8 @@ pub(crate) struct Grid {
 
 impl Grid {
     pub(crate) fn new(start: i64, end: i64, step: i64) -> Self {
-        let len =
-            if end < start { 0 } else { usize::try_from((end - start) / step + 1).unwrap_or(usize::MAX) };
+        let last = end.abs_diff(start) / step.unsigned_abs();
+        let len = if end < start { 0 } else { usize::try_from(last).unwrap_or(usize::MAX).saturating_add(1) };
         Self { start, end, step, len }
     }
 
@@ -56,7 +56,8 @@ impl Grid {
 
     #[inline]
     pub(crate) fn time(&self, at: usize) -> i64 {
-        self.start + self.step * at as i64
+        // Exact for every moment of the grid, also where the distance from the start alone does not fit.
+        self.start.wrapping_add(self.step.wrapping_mul(at as i64))
     }
 
     /// The last moment.
@@ -183,5 +184,8 @@ mod tests {
         check(0, 10, 5, 3, 10);
         check(0, 9, 5, 2, 5);
         check(3, 3, 5, 1, 3);
+        check(i64::MIN, i64::MAX, i64::MAX, 3, i64::MAX - 1);
+        check(i64::MAX, i64::MAX, 5, 1, i64::MAX);
+        check(i64::MAX, i64::MIN, 5, 0, i64::MAX);
     }
 }

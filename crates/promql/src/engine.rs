@@ -286,7 +286,8 @@ fn matrix_value(
             let reference = evaluator.reference(&selector.shift)?;
             let end = reference.time(grid.start);
             let mut columns = Columns::default();
-            for series in evaluator.series(selector, end - range + 1, end)?.iter() {
+            for series in evaluator.series(selector, end.saturating_sub(range).saturating_add(1), end)?.iter()
+            {
                 evaluator.read(&**series, &mut columns)?;
                 let samples: Vec<Sample> = (columns.timestamps.iter().zip(&columns.values))
                     .filter(|(_, value)| !is_stale(**value))

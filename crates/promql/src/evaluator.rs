@@ -29,6 +29,13 @@ pub(crate) struct QueryContext {
     pub(crate) step: i64,
 }
 
+impl QueryContext {
+    /// From the first time to the last.
+    pub(crate) fn range(&self) -> i64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
 /// When a selector looks at the data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference {
@@ -94,7 +101,7 @@ impl Evaluator<'_> {
     }
 
     fn seconds_of_query(&self) -> (f64, f64) {
-        (self.context.step as f64 / 1000.0, (self.context.end - self.context.start) as f64 / 1000.0)
+        (self.context.step as f64 / 1000.0, self.context.range() as f64 / 1000.0)
     }
 
     /// A range or resolution in milliseconds, more than 0.
@@ -402,7 +409,7 @@ impl Evaluator<'_> {
         let earliest = reference.time(outer.start).saturating_sub(range);
         let mut start = step * (earliest / step);
         if start <= earliest {
-            start += step;
+            start = start.saturating_add(step);
         }
         let grid = Grid::new(start, reference.time(outer.last()), step);
         self.require(grid.len)?;

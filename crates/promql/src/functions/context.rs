@@ -21,7 +21,7 @@ fn end(evaluator: &mut Evaluator<'_>, _: &[Expr], _: &Grid) -> Result<ScalarColu
 }
 
 fn range(evaluator: &mut Evaluator<'_>, _: &[Expr], _: &Grid) -> Result<ScalarColumn, QueryError> {
-    seconds(evaluator.context.end - evaluator.context.start)
+    seconds(evaluator.context.range())
 }
 
 fn step(evaluator: &mut Evaluator<'_>, _: &[Expr], _: &Grid) -> Result<ScalarColumn, QueryError> {

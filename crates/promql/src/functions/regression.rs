@@ -20,7 +20,7 @@ fn line(times: &[i64], values: &[f64], origin: i64) -> (f64, f64) {
     let mut count = 0.0;
     for (time, y) in times.iter().zip(values) {
         count += 1.0;
-        let x = (time - origin) as f64 / 1e3;
+        let x = time.saturating_sub(origin) as f64 / 1e3;
         for ((sum, compensation), term) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
             (*sum, *compensation) = kahan::add(term, *sum, *compensation);
         }

@@ -74,3 +74,49 @@ fn a_broken_store_is_named() {
     let error = engine().instant(&Broken, "x", 0, &Cancel::new()).unwrap_err();
     assert_eq!(error.to_string(), "expanding series: chunk 7 is damaged");
 }
+
+/// The API takes every time that fits into 64 bits of milliseconds. Arithmetic that does not is a panic in tests.
+#[test]
+fn times_at_the_ends_of_what_a_count_holds_are_answered() {
+    const QUERIES: [&str; 22] = [
+        "x",
+        "x[5m]",
+        "x[100y]",
+        "x[5m:1m]",
+        "x[5m:100y]",
+        "x offset 100y",
+        "x offset -100y",
+        "x @ 9e15",
+        "x @ -9e15",
+        "x @ start()",
+        "rate(x[5m])",
+        "rate(x[5m] offset -100y)",
+        "sum_over_time(x[10m:5m])",
+        "max_over_time(rate(x[5m])[10m:5m] @ 10)",
+        "predict_linear(x[5m] @ 90, 3600)",
+        "deriv(x[5m] @ 90)",
+        "timestamp(x)",
+        "time()",
+        "year()",
+        "day_of_year(vector(time()))",
+        "absent(x)",
+        "sum by (n) (x) / on (n) x",
+    ];
+    let store = store();
+    for query in QUERIES {
+        for time in [i64::MIN, i64::MIN + 1, i64::MAX - 1, i64::MAX] {
+            let answer = engine().instant(&store, query, time, &Cancel::new());
+            assert!(answer.is_ok(), "{query} at {time}: {answer:?}");
+        }
+        if query.ends_with(']') {
+            continue;
+        }
+        for (start, end) in [(i64::MIN, i64::MAX), (i64::MIN, i64::MIN + 10), (i64::MAX - 10, i64::MAX)] {
+            let step = ((end / 4).saturating_sub(start / 4)).max(1);
+            let answer = engine().range(&store, query, start, end, step, &Cancel::new());
+            // A subquery over all of time has too many steps.
+            let refused = matches!(answer, Err(QueryError::TooManySamples { .. })) && query.contains(':');
+            assert!(answer.is_ok() || refused, "{query} from {start} to {end}: {answer:?}");
+        }
+    }
+}
