@@ -50,8 +50,10 @@ test-ui: build ## drive the page in the system's Chromium (needs chromium)
 test-postgres: ## the todo applications on a PostgreSQL of their own (needs its server programs)
 	scripts/test-postgres.sh
 
-bench: ## the benchmarks, each as a ratio to its peer where the peer is on the PATH
+bench: build ## the benchmarks; beside a real Prometheus, and in a browser, where these are installed
 	$(CARGO) bench --locked --workspace
+	! command -v prometheus >/dev/null || benches/peer/run.sh
+	! command -v chromium >/dev/null || benches/dashboard/run.sh
 
 conformance: build ## the same questions to tidewatch and to the real systems (needs prometheus on the PATH)
 	conformance/run.sh

@@ -147,8 +147,10 @@ impl Pipeline {
     }
 
     /// Replaces the jobs of the prometheus.yml.
-    pub(crate) fn reload(&mut self, configs: Vec<ScrapeConfig>) {
+    pub(crate) async fn reload(&mut self, configs: Vec<ScrapeConfig>) {
         self.feeding.abort();
+        // until it has ended, it may still be about to apply the jobs of before
+        let _ = (&mut self.feeding).await;
         let discovery = follow(configs, Vec::new(), None, FollowOptions::default());
         self.feeding = tokio::spawn(feed(discovery, Arc::clone(&self.scraper)));
     }

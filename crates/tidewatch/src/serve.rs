@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
             wish = signals.next() => match wish {
                 Wish::Stop => break,
                 Wish::Reload => {
-                    if let Err(failure) = reload(args, &mut pipeline) {
+                    if let Err(failure) = reload(args, &mut pipeline).await {
                         eprintln!("configuration not loaded, the previous one stays in force:\n{failure}");
                     }
                 }
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
                 LifecycleRequest::Quit => break,
                 LifecycleRequest::Reload(answer) => {
                     // whoever asked may have left
-                    let _ = answer.send(reload(args, &mut pipeline).map_err(|failure| failure.to_string()));
+                    let _ = answer.send(reload(args, &mut pipeline).await.map_err(|failure| failure.to_string()));
                 }
             },
         }
@@ -57,10 +57,10 @@ fn read(args: &ServeArgs) -> Result<ServeSpec, Failure> {
     Ok(spec)
 }
 
-fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
+async fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
     match read(args) {
         Ok(spec) => {
-            pipeline.reload(spec.prometheus.scrape_configs);
+            pipeline.reload(spec.prometheus.scrape_configs).await;
             pipeline.config.loaded(spec.shown, SystemClock.now());
             eprintln!("configuration loaded from {}", args.config.display());
             Ok(())
