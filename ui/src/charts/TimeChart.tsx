@@ -7,7 +7,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { ColorTheme } from '../grafana/theme';
 import type { ChartModel } from './model';
-import { stackSeries } from './stack';
+import { isAbsent, stackSeries } from './stack';
 import { Tooltip, tooltipRows, type TooltipOptions } from './tooltip';
 import { uplotOptions } from './uplotOptions';
 
@@ -41,7 +41,7 @@ function nearestSeries(u: uPlot, model: ChartModel, at: number): number | undefi
   let distance = Infinity;
   model.series.forEach((series, i) => {
     const value = u.data[i + 1]?.[at];
-    if (value == null || series.hidden.tooltip || series.hidden.chart) return;
+    if (value == null || isAbsent(series, at) || series.hidden.tooltip || series.hidden.chart) return;
     const away = Math.abs(u.valToPos(value, series.scale) - pointer);
     if (away < distance) {
       distance = away;
@@ -72,6 +72,7 @@ class ChartInstance {
       width: Math.max(host.clientWidth, 40),
       height: Math.max(host.clientHeight, 40),
       range: () => this.props.range,
+      absent: (series, at) => isAbsent(this.props.model.series[series], at),
       hooks: {
         setCursor: [() => this.showTooltip()],
         setSelect: [(u) => this.zoom(u)],

@@ -1,14 +1,20 @@
 /** Texts on the axes: values with as few decimals as tell the ticks apart, and times by how far apart the ticks are. Pure. */
 import type { ChartAxis } from './model';
 
+/** Ticks closer than a millionth of a millionth are not told apart. */
+const mostDecimals = 12;
+
+/** Equal but for the error of computing ticks; what is not a number cannot be told apart by decimals. */
+const isSame = (a: number, b: number) => Number.isNaN(a) || Math.abs(a - b) <= 1e-9 * Math.abs(b);
+
 /** All ticks of an axis with the same number of decimals, the fewest that show each tick exactly. A text is not repeated. */
 export function valueTicks(tick: ChartAxis['tick'], values: number[]): string[] {
-  for (let decimals = 0; decimals < 5; decimals++) {
-    const shown = values.map((v) => tick(v, decimals));
-    const exact = values.every((v, i) => Number(shown[i]?.number) === Number(tick(v, decimals + 3).number));
-    if (exact || decimals === 4) return shown.map((s, i) => (s.text === shown[i - 1]?.text ? '' : s.text));
-  }
-  return [];
+  const texts = (decimals: number) => values.map((v) => tick(v, decimals));
+  const finest = texts(mostDecimals).map((shown) => Number(shown.number));
+  const exact = (decimals: number) => texts(decimals).every((shown, i) => isSame(Number(shown.number), finest[i] as number));
+  let decimals = 0;
+  while (decimals < mostDecimals && !exact(decimals)) decimals++;
+  return texts(decimals).map((s, i, shown) => (s.text === shown[i - 1]?.text ? '' : s.text));
 }
 
 /** A power on a logarithmic axis: exact when it is an ordinary number, otherwise as 1e-9. */

@@ -88,6 +88,22 @@ function yAxis(axis: ChartAxis, theme: ColorTheme): uPlot.Axis {
   };
 }
 
+/** Half of "20:30": most last labels fit then, and the others are left out. */
+const edgePadding = 16;
+
+/** Without the labels, centred on their ticks, that would reach beyond the canvas. */
+function whatFits(u: uPlot, splits: number[], labels: string[]): string[] {
+  u.ctx.save();
+  u.ctx.font = font;
+  const fitting = labels.map((label, i) => {
+    const at = u.bbox.left / devicePixelRatio + u.valToPos(splits[i] as number, 'x');
+    const half = u.ctx.measureText(label).width / 2;
+    return at - half >= 0 && at + half <= u.width ? label : '';
+  });
+  u.ctx.restore();
+  return fitting;
+}
+
 function xAxis(theme: ColorTheme): uPlot.Axis {
   const colors = lines[theme.name];
   return {
@@ -102,7 +118,7 @@ function xAxis(theme: ColorTheme): uPlot.Axis {
     border: { show: false },
     values: (u, splits, _axis, _space, increment) => {
       const { min = 0, max = 0 } = u.scales.x ?? {};
-      return timeTicks(splits, increment, (max ?? 0) - (min ?? 0));
+      return whatFits(u, splits, timeTicks(splits, increment, (max ?? 0) - (min ?? 0)));
     },
   };
 }
@@ -130,20 +146,75 @@ function fillOf({ color, style }: ChartSeries): uPlot.Series.Fill | undefined {
   };
 }
 
+type Absent = OptionsInput['absent'];
+
 /** Values between two gaps: a line cannot show them, so they get a point. */
-function isolatedPoints(u: uPlot, seriesIndex: number, shown: boolean): number[] | null {
-  const values = u.data[seriesIndex];
-  if (shown || !values) return null;
-  const isolated: number[] = [];
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) isolated.push(i);
-  }
-  return isolated.length > 0 ? isolated : null;
+function isolatedPoints(absent: Absent) {
+  return (u: uPlot, seriesIndex: number, shown: boolean): number[] | null => {
+    const values = u.data[seriesIndex];
+    if (shown || !values) return null;
+    const missing = (i: number) => values[i] == null || absent(seriesIndex - 1, i);
+    const isolated: number[] = [];
+    for (let i = 0; i < values.length; i++) {
+      if (!missing(i) && missing(i - 1) && missing(i + 1)) isolated.push(i);
+    }
+    return isolated.length > 0 ? isolated : null;
+  };
 }
 
-function seriesOptions(series: ChartSeries): uPlot.Series {
+/** Where a stacked line is drawn: nowhere next to a value that only closes the stack. Undefined when there is none. */
+function lineClip(u: uPlot, seriesIndex: number, absent: Absent): Path2D | undefined {
+  const values = u.data[seriesIndex] ?? [];
+  const closing = (i: number) => values[i] != null && absent(seriesIndex - 1, i);
+  if (!Array.from(values, (_v, i) => closing(i)).includes(true)) return undefined;
+  const clip = new Path2D();
+  const x = (i: number) => u.valToPos(u.data[0][i] as number, 'x', true);
+  let begun = -1;
+  for (let i = 0; i <= values.length; i++) {
+    const drawn = i < values.length && !closing(i);
+    if (drawn && begun < 0) begun = i;
+    if (!drawn && begun >= 0) {
+      clip.rect(x(begun), u.bbox.top, x(i - 1) - x(begun), u.bbox.height);
+      begun = -1;
+    }
+  }
+  return clip;
+}
+
+/** A series' paths; `_stroke` replaces its colour, which is how uPlot's own point paths do it. */
+interface ClippedPaths extends uPlot.Series.Paths {
+  _stroke?: string;
+  lineClip?: Path2D;
+}
+
+/** The fill of all values, and no line where `drawClippedLine` draws it instead. */
+function closedPaths(build: Paths, absent: Absent): Paths {
+  return (u, seriesIndex, first, last) => {
+    const paths = build(u, seriesIndex, first, last);
+    const clip = paths && lineClip(u, seriesIndex, absent);
+    return clip ? ({ ...paths, _stroke: 'transparent', lineClip: clip } as ClippedPaths) : paths;
+  };
+}
+
+function drawClippedLine(u: uPlot, seriesIndex: number, { color, style }: ChartSeries): void {
+  const { stroke, clip, lineClip: visible } = ((u.series[seriesIndex] as { _paths?: ClippedPaths } | undefined)?._paths ?? {}) as ClippedPaths;
+  if (!visible || !(stroke instanceof Path2D) || style.lineWidth === 0) return;
+  const { ctx } = u;
+  ctx.save();
+  if (clip) ctx.clip(clip);
+  ctx.clip(visible);
+  ctx.strokeStyle = color;
+  ctx.lineWidth = style.lineWidth * devicePixelRatio;
+  ctx.lineJoin = 'round';
+  ctx.setLineDash((style.dash ?? []).map((length) => length * devicePixelRatio));
+  ctx.stroke(stroke);
+  ctx.restore();
+}
+
+function seriesOptions(series: ChartSeries, absent: Absent): uPlot.Series {
   const { style } = series;
-  const paths = builders[style.draw === 'line' ? style.interpolation : style.draw];
+  const build = builders[style.draw === 'line' ? style.interpolation : style.draw];
+  const paths = build && style.stack !== 'none' && style.draw === 'line' ? closedPaths(build, absent) : build;
   const always = style.draw === 'points' || style.points === 'always';
   return {
     label: series.name,
@@ -162,7 +233,7 @@ function seriesOptions(series: ChartSeries): uPlot.Series {
       stroke: series.color,
       fill: series.color,
       ...(always ? { show: true } : style.points === 'never' || style.draw === 'bars' ? { show: false } : {}),
-      ...(style.draw === 'bars' ? {} : { filter: isolatedPoints as uPlot.Series.Points.Filter }),
+      ...(style.draw === 'bars' ? {} : { filter: isolatedPoints(absent) as uPlot.Series.Points.Filter }),
     },
   };
 }
@@ -199,6 +270,8 @@ export interface OptionsInput {
   height: number;
   syncKey?: string;
   range: () => { from: number; to: number };
+  /** Whether a series has no value of its own at an index: what is drawn there only closes a stack. */
+  absent: (series: number, at: number) => boolean;
   hooks: uPlot.Hooks.Arrays;
 }
 
@@ -218,11 +291,12 @@ export function uplotOptions(input: OptionsInput): uPlot.Options {
     width: input.width,
     height: input.height,
     ms: 1,
-    padding: [8, 10, 0, model.axes.some((a) => a.side === 'left') ? 0 : 10],
+    padding: [8, model.axes.some((a) => a.side === 'right') ? 10 : edgePadding, 0, model.axes.some((a) => a.side === 'left') ? 0 : edgePadding],
     legend: { show: false },
     focus: { alpha: 1 },
     cursor: {
       points: { size: 7, width: 1.5 },
+      dataIdx: (_u, seriesIndex, at) => (seriesIndex > 0 && input.absent(seriesIndex - 1, at) ? (null as unknown as number) : at),
       drag: { x: true, y: false, setScale: false, dist: 4 },
       focus: { prox: 24 },
       ...(input.syncKey
@@ -238,10 +312,11 @@ export function uplotOptions(input: OptionsInput): uPlot.Options {
     },
     scales,
     axes: [xAxis(theme), ...model.axes.map((axis) => yAxis(axis, theme))],
-    series: [{}, ...model.series.map(seriesOptions)],
+    series: [{}, ...model.series.map((series) => seriesOptions(series, input.absent))],
     bands: stacked.bands.map(([upper, lower]) => ({ series: [upper + 1, lower + 1] })),
     hooks: {
       ...hooks,
+      drawSeries: [(u, i) => i > 0 && drawClippedLine(u, i, model.series[i - 1] as ChartSeries)],
       drawClear: [(u) => areas.forEach((axis) => drawThresholds(u, axis, 'areas'))],
       draw: [(u) => thresholdLines.forEach((axis) => drawThresholds(u, axis, 'lines')), ...(hooks.draw ?? [])],
     },

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { gridOf } from '../api/prometheus';
 import { afterClick } from '../charts/Legend';
 import { sparklinePath } from '../charts/Sparkline';
-import { stackSeries } from '../charts/stack';
+import { isAbsent, stackSeries } from '../charts/stack';
 import { logTick, timeTicks, valueTicks } from '../charts/ticks';
 import { tooltipRows } from '../charts/tooltip';
 import type { PanelModel } from '../grafana/model';
@@ -99,16 +99,27 @@ describe('time series', () => {
     expect(model.series.map((s) => s.color)).toEqual(['#73BF69', '#F2495C']);
   });
 
-  it('stacks values and leaves gaps', () => {
+  it('stacks values and closes areas over members without one', () => {
     const model = chart({ fieldConfig: { defaults: { custom: { stacking: { mode: 'normal' } } }, overrides: [] } });
     const { data, bands } = stackSeries(model);
     expect(data).toEqual([
-      [1, 2, null],
-      [11, null, 30],
+      [1, 2, 0],
+      [11, 2, 30],
+    ]);
+    expect(model.series.map((s) => times.map((_t, at) => isAbsent(s, at)))).toEqual([
+      [false, false, true],
+      [false, true, false],
     ]);
     expect(bands).toEqual([[1, 0]]);
     const percent = stackSeries(chart({ fieldConfig: { defaults: { custom: { stacking: { mode: 'percent' } } }, overrides: [] } }));
-    expect(percent.data[1]).toEqual([1, null, 1]);
+    expect(percent.data[1]).toEqual([1, 1, 1]);
+    const nobody = resultOf([{ labels: {}, values: [1, null, 2] }, { labels: {}, values: [3, null, 4] }], ['a', 'b']);
+    expect(stackSeries(chart({ fieldConfig: { defaults: { custom: { stacking: { mode: 'normal' } } }, overrides: [] } }, nobody)).data[1]).toEqual([4, null, 6]);
+  });
+
+  it('draws nothing for values that are not finite', () => {
+    const infinite = resultOf([{ labels: {}, values: [1, Infinity, 3] }], ['x']);
+    expect(stackSeries(chart({}, infinite)).data[0]).toEqual([1, null, 3]);
   });
 
   it('negates and bridges short gaps', () => {
@@ -150,6 +161,8 @@ describe('ticks', () => {
     expect(valueTicks(plain, [0, 0.5, 1])).toEqual(['0.0', '0.5', '1.0']);
     expect(valueTicks(plain, [0, 0.25])).toEqual(['0.00', '0.25']);
     expect(valueTicks((v) => plain(v, 0), [0, 0.4, 1])).toEqual(['0', '', '1']);
+    expect(valueTicks(plain, [0, 0.00005, 0.0001])).toEqual(['0.00000', '0.00005', '0.00010']);
+    expect(valueTicks(plain, [0, 0.000000025])).toEqual(['0.000000000', '0.000000025']);
     expect(logTick(plain, 1e-9)).toBe('1e-9');
     expect(logTick(plain, 100)).toBe('100');
   });
