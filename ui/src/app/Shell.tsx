@@ -4,7 +4,7 @@ import { errorText } from '../api/http';
 import { Icon } from './icons';
 import { Link, useUrl } from './router';
 import { toggleTheme, useTheme } from './theme';
-import { useRefreshLoop } from './time';
+import { useRangeRepair, useRefreshLoop } from './time';
 import { TimeControls } from './TimeControls';
 import { routeOf } from './routes';
 import { usePage } from './usePage';
@@ -91,6 +91,7 @@ function Header({ path }: { path: string }) {
 export function Shell() {
   const path = useUrl().pathname.replace(/(.)\/$/, '$1');
   useRefreshLoop();
+  useRangeRepair();
   return (
     <>
       <Header path={path} />

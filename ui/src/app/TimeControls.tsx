@@ -1,6 +1,6 @@
 /** The header's time range picker, zoom out and refresh. They change the URL only; see time.ts. */
 import { useState } from 'react';
-import { describeRange, formatAbsolute, parseTime, quickRanges, type RawRange } from '../time/range';
+import { describeRange, formatAbsolute, isRange, parseTime, quickRanges, type RawRange } from '../time/range';
 import { Icon } from './icons';
 import { Popover } from './Popover';
 import { setParameters } from './router';
@@ -21,8 +21,9 @@ function AbsoluteRange({ raw, close }: { raw: RawRange; close: () => void }) {
   const [to, setTo] = useState(editable(raw.to));
   const start = urlTime(from, false);
   const end = urlTime(to, true);
+  const reversed = start !== undefined && end !== undefined && !isRange({ from: start, to: end }, Date.now());
   const apply = () => {
-    if (start === undefined || end === undefined) return;
+    if (start === undefined || end === undefined || reversed) return;
     setRange({ from: start, to: end });
     close();
   };
@@ -40,10 +41,10 @@ function AbsoluteRange({ raw, close }: { raw: RawRange; close: () => void }) {
       </label>
       <label>
         To
-        <input value={to} onChange={(e) => setTo(e.target.value)} aria-invalid={end === undefined} spellCheck={false} />
+        <input value={to} onChange={(e) => setTo(e.target.value)} aria-invalid={end === undefined || reversed} spellCheck={false} />
       </label>
-      <p className="hint">now-6h, now/d, or 2026-01-31 12:00:00</p>
-      <button type="submit" className="button primary" disabled={start === undefined || end === undefined}>
+      <p className="hint">{reversed ? 'The end has to be after the start.' : 'now-6h, now/d, or 2026-01-31 12:00:00'}</p>
+      <button type="submit" className="button primary" disabled={start === undefined || end === undefined || reversed}>
         Apply range
       </button>
     </form>

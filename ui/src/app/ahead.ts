@@ -14,7 +14,7 @@ const pagePadding = 32;
 
 export async function askAhead(uid: string, url: URL): Promise<void> {
   const dashboard = await loadDashboard(uid);
-  const range = resolveRange(rawRangeOf(url, dashboard.time ?? defaultRange), startNow);
+  const range = resolveRange(rawRangeOf(url, dashboard.time ?? defaultRange, startNow), startNow);
   const models = dashboard.templating?.list ?? [];
   const variables = valuesOf(await resolveVariables({ models, range, fromUrl: chosenIn(url) }), range);
   const cells = layoutPanels(dashboard.panels ?? [], repeatValuesOf(variables), new Set());

@@ -5,7 +5,7 @@
 import { useEffect, useMemo } from 'react';
 import { pageNow } from '../api/early';
 import { parseDuration } from '../time/duration';
-import { defaultRange, rawRangeOf, resolveRange, zoomOut, type RawRange, type TimeRange } from '../time/range';
+import { defaultRange, isRange, rawRangeOf, resolveRange, zoomOut, type RawRange, type TimeRange } from '../time/range';
 import { setParameters, useUrl } from './router';
 import { Store, useStore } from './store';
 
@@ -37,7 +37,7 @@ export function refreshNow(): void {
 export function useRawRange(fallback?: RawRange): RawRange {
   const url = useUrl();
   const page = useStore(defaults);
-  const { from, to } = rawRangeOf(url, fallback ?? page.range);
+  const { from, to } = rawRangeOf(url, fallback ?? page.range, pageNow());
   return useMemo(() => ({ from, to }), [from, to]);
 }
 
@@ -69,6 +69,18 @@ export function useRefreshLoop(): void {
     }, Math.max(ms, 1000));
     return () => window.clearInterval(timer);
   }, [interval]);
+}
+
+/** Takes a range out of the address that cannot be shown, so that the address says what the page shows; mounted once. */
+export function useRangeRepair(): void {
+  const url = useUrl();
+  const page = useStore(defaults);
+  const asked = url.searchParams.has('from') || url.searchParams.has('to');
+  const ends = { from: url.searchParams.get('from') ?? page.range.from, to: url.searchParams.get('to') ?? page.range.to };
+  const wrong = asked && !isRange(ends, pageNow());
+  useEffect(() => {
+    if (wrong) setParameters({ from: undefined, to: undefined }, { replace: true });
+  }, [wrong]);
 }
 
 export function setRange({ from, to }: RawRange): void {

@@ -100,10 +100,18 @@ export function resolveRange(raw: RawRange, now: number): TimeRange {
   return from <= to ? { from, to, raw } : { from: to, to: from, raw };
 }
 
-/** What the URL says, with `fallback` for what it leaves out. */
-export function rawRangeOf(url: URL, fallback: RawRange): RawRange {
+/** Whether both ends can be read and the first comes before the last. */
+export function isRange(raw: RawRange, now: number): boolean {
+  const from = parseTime(raw.from, now);
+  const to = parseTime(raw.to, now, true);
+  return from !== undefined && to !== undefined && from < to;
+}
+
+/** What the URL says, with `fallback` for what it leaves out, or for all of it where it is no range. */
+export function rawRangeOf(url: URL, fallback: RawRange, now: number): RawRange {
   const { searchParams } = url;
-  return { from: searchParams.get('from') ?? fallback.from, to: searchParams.get('to') ?? fallback.to };
+  const raw = { from: searchParams.get('from') ?? fallback.from, to: searchParams.get('to') ?? fallback.to };
+  return isRange(raw, now) ? raw : fallback;
 }
 
 const two = (n: number) => String(n).padStart(2, '0');

@@ -1,7 +1,7 @@
 import { rangeUtil } from '@grafana/data';
 import { describe, expect, it, test } from 'vitest';
 import { formatDuration, parseDuration } from './duration';
-import { describeRange, parseTime, resolveRange, zoomOut } from './range';
+import { describeRange, parseTime, rawRangeOf, resolveRange, zoomOut } from './range';
 import { alignRange, computeStep, rateInterval, roundInterval } from './step';
 
 describe('durations', () => {
@@ -48,6 +48,18 @@ describe('points in time', () => {
   it('turns a reversed range round and replaces one that cannot be read', () => {
     expect(resolveRange({ from: 'now', to: 'now-1h' }, now)).toMatchObject({ from: now - 3_600_000, to: now });
     expect(resolveRange({ from: 'x', to: 'now' }, now)).toMatchObject({ from: now - 3_600_000, to: now });
+  });
+
+  test.each([
+    ['', 'now-30m'],
+    ['?from=now-6h', 'now-6h'],
+    ['?from=garbage&to=now', 'now-30m'],
+    ['?from=now-1h&to=yesterday', 'now-30m'],
+    ['?from=now&to=now-1h', 'now-30m'],
+    ['?from=1700000000000&to=1700000000000', 'now-30m'],
+    ['?from=1700000000000&to=1700000001000', '1700000000000'],
+  ])('the address %s asks for the range from %s', (search, from) => {
+    expect(rawRangeOf(new URL(`http://x/${search}`), { from: 'now-30m', to: 'now' }, now).from).toBe(from);
   });
 
   it('zooms out to twice the span without going past now', () => {
