@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 /// A Service that is reachable at a fixed address of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
+    /// The Service as the user wrote it: `[namespace/]service[:port]`. Unlike `service` it is there only once.
+    pub name: String,
     /// The Service's namespace.
     pub namespace: String,
     /// The Service's name.
@@ -112,6 +114,7 @@ impl Opened {
         match proxy::listen(address).and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((address, listener)) => {
                 self.exposed.push(Exposed {
+                    name: name.to_owned(),
                     namespace: service.meta.namespace.clone(),
                     service: service.meta.name.clone(),
                     port_name: port.name.clone(),

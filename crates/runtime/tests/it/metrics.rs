@@ -248,6 +248,23 @@ fn listed(section: &str) -> Vec<(String, Vec<String>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_without_replicas_is_told() {
+    let world = World::start(&deployment("idle", 0, "", ""), "", &[]);
+    assert_eq!((world.runtime.replicas("shop", "idle"), world.runtime.pods()), (Some(0), Vec::new()));
+    let mut page = String::new();
+    world.runtime.kube_state_metrics(&mut page);
+    well_formed(&page);
+    let labels = ["namespace=\"shop\"", "deployment=\"idle\""];
+    for name in ["spec_replicas", "status_replicas", "status_replicas_ready", "status_replicas_unavailable"] {
+        check(&page, &format!("kube_deployment_{name}"), &labels, 0.0);
+    }
+    let available = [labels[0], labels[1], "condition=\"Available\"", "status=\"true\""];
+    check(&page, "kube_deployment_status_condition", &available, 1.0);
+    check(&page, "kube_replicaset_spec_replicas", &labels[..1], 0.0);
+    world.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_that_dashboards_and_rules_use_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let chart = std::fs::read_to_string(root.join("kubernetes/todo-app-prod.yaml")).unwrap();

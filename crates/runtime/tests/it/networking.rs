@@ -33,6 +33,23 @@ async fn a_service_balances_over_ready_pods() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn several_ports_of_a_service_and_of_its_namesakes_are_told_apart() {
+    let manifests = (deployment("web", 0, "", SERVER) + &service("web")).replace(
+        "{name: http, port: 8000, targetPort: http}",
+        "{name: http, port: 8000, targetPort: http}, {name: metrics, port: 9464}",
+    );
+    let manifests = manifests.clone() + &manifests.replace("shop", "other");
+    let names = ["other/web", "shop/web:9464", "shop/web:http", "shop/web:metrics"];
+    let world = World::start(&manifests, "", &names.map(|name| (name, 0)));
+    assert!(world.runtime.problems().is_empty(), "{:?}", world.runtime.problems());
+    let exposed = world.runtime.exposed();
+    assert_eq!(exposed.iter().map(|exposed| exposed.name.as_str()).collect::<Vec<_>>(), names);
+    let addresses: BTreeSet<SocketAddr> = exposed.iter().map(|exposed| exposed.address).collect();
+    assert_eq!(addresses.len(), 4);
+    world.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn endpoints_say_what_discovery_needs_and_change_only_when_they_do() {
     let manifests = deployment("web", 1, "", SERVER) + &service("web");
     let world = World::start(&manifests, &serves("web"), &[]);
