@@ -82,8 +82,9 @@ add('kube_deployment_spec_replicas', 'gauge', 'Number of desired pods for a depl
 for (const state of ['', '_ready', '_available', '_updated']) {
   add(`kube_deployment_status_replicas${state}`, 'gauge', 'Replicas of a deployment.', catalog.kube_deployment_spec_replicas.series, catalog.kube_deployment_spec_replicas.level, true);
 }
-add('kube_horizontalpodautoscaler_spec_min_replicas', 'gauge', 'Lower limit for the number of pods.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: w.name })), 2, true);
-add('kube_horizontalpodautoscaler_spec_max_replicas', 'gauge', 'Upper limit for the number of pods.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: w.name })), 10, true);
+add('kube_horizontalpodautoscaler_spec_min_replicas', 'gauge', 'Lower limit for the number of pods.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: `${w.name}-hpa` })), 2, true);
+add('kube_horizontalpodautoscaler_spec_max_replicas', 'gauge', 'Upper limit for the number of pods.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: `${w.name}-hpa` })), 10, true);
+add('kube_horizontalpodautoscaler_info', 'gauge', 'Information about an autoscaler.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: `${w.name}-hpa`, scaletargetref_api_version: 'apps/v1', scaletargetref_kind: 'Deployment', scaletargetref_name: w.name })), 1, true);
 const kubePod = (pod) => ({ ...kube, pod: pod.name, uid: pod.uid });
 add('kube_pod_info', 'gauge', 'Information about a pod.', pods.map((p) => ({ ...kubePod(p), pod_ip: p.ip, host_ip: '127.0.0.1', node: 'localhost', created_by_kind: 'ReplicaSet', created_by_name: p.workload.name })), 1, true);
 add('kube_pod_status_phase', 'gauge', 'The phase of a pod.', pods.flatMap((p) => ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'].map((phase) => ({ ...kubePod(p), phase }))), (l) => (l.phase === 'Running' ? 1 : 0), true);

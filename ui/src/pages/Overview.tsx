@@ -16,9 +16,13 @@ function Meter({ share, text, label }: { share: number | undefined; text: string
   const level = share === undefined ? '' : share > 0.9 ? 'bad' : share > 0.75 ? 'warn' : '';
   return (
     <span className="meter" title={label}>
-      <span className="bar-track">
-        <span className={`bar-fill meter-fill ${level}`} style={{ width: `${Math.min(100, (share ?? 0) * 100)}%` }} />
-      </span>
+      {share === undefined ? (
+        <span className="meter-unlimited">no limit</span>
+      ) : (
+        <span className="bar-track">
+          <span className={`bar-fill meter-fill ${level}`} style={{ width: `${Math.min(100, share * 100)}%` }} />
+        </span>
+      )}
       <span className="meter-text">{text}</span>
     </span>
   );
@@ -131,18 +135,19 @@ function PodLine({ pod, onOpen }: { pod: PodRow; onOpen: () => void }) {
           {pod.name}
         </button>
       </td>
+      <td className="muted">{pod.namespace}</td>
       <td>
         <span className={`state ${state.className}`}>{state.text}</span>
       </td>
       <td className={pod.restarts > 0 ? 'number warn' : 'number'}>{pod.restarts}</td>
       <td>
-        <Meter share={cpu} text={cores(pod.cpu)} label={pod.cpuLimit ? `${cores(pod.cpu)} of ${cores(pod.cpuLimit)} cores` : 'CPU in cores, no limit'} />
+        <Meter share={cpu} text={pod.cpuLimit ? `${cores(pod.cpu)} / ${cores(pod.cpuLimit)}` : cores(pod.cpu)} label={pod.cpuLimit ? 'CPU in cores, of the limit' : 'CPU in cores, no limit'} />
       </td>
       <td className="spark">
         <Sparkline values={pod.history} color={color('blue')} fill={0.15} width={110} height={22} min={0} />
       </td>
       <td>
-        <Meter share={memory} text={pod.memoryLimit ? `${bytes(pod.memory)} / ${bytes(pod.memoryLimit)}` : bytes(pod.memory)} label="Working set, of the memory limit" />
+        <Meter share={memory} text={pod.memoryLimit ? `${bytes(pod.memory)} / ${bytes(pod.memoryLimit)}` : bytes(pod.memory)} label={pod.memoryLimit ? 'Working set, of the memory limit' : 'Working set, no memory limit'} />
       </td>
       <td className="muted">{pod.ip}</td>
     </tr>
@@ -165,11 +170,12 @@ function Pods({ pods, onOpen }: { pods: PodRow[]; onOpen: (pod: PodRow) => void 
           <thead>
             <tr>
               <th>Pod</th>
+              <th>Namespace</th>
               <th>State</th>
               <th className="number">Restarts</th>
-              <th>CPU</th>
-              <th />
-              <th>Memory</th>
+              <th className="meter-column">CPU</th>
+              <th className="spark-column" aria-label="CPU over time" />
+              <th className="meter-column">Memory</th>
               <th>Address</th>
             </tr>
           </thead>
@@ -181,6 +187,31 @@ function Pods({ pods, onOpen }: { pods: PodRow[]; onOpen: (pod: PodRow) => void 
         </table>
       </div>
     </section>
+  );
+}
+
+function TroubledPods({ data, onOpen }: { data: Overview; onOpen: (pod: PodRow) => void }) {
+  const [all, setAll] = useState(false);
+  const { troubles } = data;
+  if (troubles.length === 0) return null;
+  const shown = all ? troubles : troubles.slice(0, 5);
+  return (
+    <div className="notice error" role="status" aria-label="Pods in trouble">
+      {shown.map(({ pod, reason, detail }) => (
+        <p key={`${pod.namespace}/${pod.name}`}>
+          <button type="button" className="row-button strong" onClick={() => onOpen(pod)}>
+            {pod.name}
+          </button>{' '}
+          <span className="muted">in {pod.namespace}</span> {reason}
+          {detail && `: ${detail}`}
+        </p>
+      ))}
+      {shown.length < troubles.length && (
+        <button type="button" className="text-button" onClick={() => setAll(true)}>
+          and {troubles.length - shown.length} more pods
+        </button>
+      )}
+    </div>
   );
 }
 
@@ -212,6 +243,7 @@ export default function OverviewPage() {
   const url = useUrl();
   const { value: data, error } = useLoad((signal) => loadOverview(range, signal), [range]);
   const opened = url.searchParams.get('pod');
+  const open = (p: PodRow) => setParameters({ pod: `${p.namespace}/${p.name}` });
   const pod = data?.pods.find((p) => `${p.namespace}/${p.name}` === opened);
   return (
     <div className="page">
@@ -226,9 +258,10 @@ export default function OverviewPage() {
       {data && (
         <>
           <Summary data={data} />
+          <TroubledPods data={data} onOpen={open} />
           <TroubledTargets data={data} />
           {data.workloads.length > 0 && <Workloads workloads={data.workloads} />}
-          {data.pods.length > 0 && <Pods pods={data.pods} onOpen={(p) => setParameters({ pod: `${p.namespace}/${p.name}` })} />}
+          {data.pods.length > 0 && <Pods pods={data.pods} onOpen={open} />}
           {data.pods.length === 0 && (
             <div className="notice">
               No Kubernetes metrics here: <code>tidewatch up</code> runs an application and shows its pods; <code>tidewatch serve</code> watches what{' '}

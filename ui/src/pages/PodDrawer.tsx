@@ -9,9 +9,10 @@ import { TimeChart } from '../charts/TimeChart';
 import type { PanelModel } from '../grafana/model';
 import { fetchPanel, QueryShare } from '../panels/fetch';
 import { seriesOfResult, timeseriesModel } from '../panels/timeseriesModel';
-import type { TimeRange } from '../time/range';
+import { formatAbsolute, type TimeRange } from '../time/range';
 import { readLogLine } from './logLine';
 import type { PodRow } from './overviewData';
+import { eventsOf, eventTime } from './podTroubles';
 
 const tailLines = 500;
 
@@ -56,7 +57,7 @@ function PodChart({ panel, range }: { panel: PanelModel; range: TimeRange }) {
 function Events({ pod }: { pod: PodRow }) {
   const tick = useTick();
   const { value: events } = useLoad((signal) => listEvents(pod.namespace, signal), [pod.namespace, tick]);
-  const own = (events ?? []).filter((e) => e.involvedObject?.name === pod.name).slice(-8);
+  const own = eventsOf(pod, events ?? []).slice(-8);
   if (own.length === 0) return null;
   return (
     <section>
@@ -64,7 +65,7 @@ function Events({ pod }: { pod: PodRow }) {
       <ul className="events">
         {own.map((event) => (
           <li key={event.metadata.name} className={event.type === 'Warning' ? 'warn' : undefined}>
-            <b>{event.reason}</b> {event.message} {event.count && event.count > 1 ? `(${event.count} times)` : ''}
+            <span className="log-clock">{eventTime(event) > 0 && formatAbsolute(eventTime(event))}</span> <b>{event.reason}</b> {event.message} {event.count && event.count > 1 ? `(${event.count} times)` : ''}
           </li>
         ))}
       </ul>

@@ -7,8 +7,11 @@ const format = (unit: string, decimals?: number) => (value: number | undefined) 
 export const bytes = format('bytes');
 export const percent = format('percentunit', 0);
 
-/** CPU in millicores below one core, as kubectl writes it. */
+/** CPU in millicores below one core, as kubectl writes it, with two significant digits where it is less than ten of them. */
 export function cores(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return '–';
-  return value < 1 ? `${(value * 1000).toFixed(value < 0.01 ? 1 : 0)} m` : value.toFixed(2);
+  if (value >= 1) return value.toFixed(2);
+  const millis = value * 1000;
+  if (millis > 0 && millis < 0.001) return '< 0.001 m';
+  return `${millis < 10 ? Number(millis.toPrecision(2)) : millis.toFixed(0)} m`;
 }

@@ -1,10 +1,12 @@
 /**
  * What the overview shows, from PromQL over the metrics of kube-state-metrics, cAdvisor and node-exporter, and from the targets API. Output: plain
- * rows. Where a metric is missing (tidewatch serve has no Kubernetes) the lists are empty.
+ * rows, and what is wrong with pods (podTroubles.ts). Where a metric is missing (tidewatch serve has no Kubernetes) the lists are empty.
  */
+import { listEvents, type KubernetesEvent } from '../api/kubernetes';
 import { activeTargets, queryInstant, queryRange, type Sample, type Target } from '../api/prometheus';
 import type { TimeRange } from '../time/range';
 import { alignRange, computeStep } from '../time/step';
+import { podTroubles, reasonOf, type PodTrouble } from './podTroubles';
 
 export interface Workload {
   namespace: string;
@@ -27,6 +29,12 @@ export interface PodRow {
   waiting?: string;
   ready: boolean;
   restarts: number;
+  /** Of them in the last quarter of an hour. */
+  recentRestarts: number;
+  /** Why a container of it last ended: OOMKilled, Error, Completed. */
+  lastEnd?: string;
+  /** Seconds since the epoch. */
+  created?: number;
   /** Cores. */
   cpu?: number;
   cpuLimit?: number;
@@ -40,6 +48,7 @@ export interface PodRow {
 export interface Overview {
   workloads: Workload[];
   pods: PodRow[];
+  troubles: PodTrouble[];
   targets: Target[];
   /** Shares from 0 to 1, and bytes. */
   node: { cpu?: number; memory?: number; memoryUsed?: number; memoryTotal?: number; cores?: number; history: (number | null)[] };
@@ -54,10 +63,15 @@ const queries = {
   available: 'kube_deployment_status_replicas_available',
   minReplicas: 'kube_horizontalpodautoscaler_spec_min_replicas',
   maxReplicas: 'kube_horizontalpodautoscaler_spec_max_replicas',
+  autoscalers: 'kube_horizontalpodautoscaler_info{scaletargetref_kind="Deployment"}',
   pods: 'kube_pod_info',
+  created: 'kube_pod_created',
   phases: 'kube_pod_status_phase == 1',
   podReady: 'kube_pod_status_ready{condition="true"} == 1',
   waiting: 'kube_pod_container_status_waiting_reason == 1',
+  lastEnds: 'kube_pod_container_status_last_terminated_reason == 1',
+  ends: 'kube_pod_container_status_terminated_reason == 1',
+  recentRestarts: 'sum by (namespace, pod) (changes(kube_pod_container_status_restarts_total[15m]))',
   restarts: 'sum by (namespace, pod) (kube_pod_container_status_restarts_total)',
   cpu: cpuByPod,
   cpuLimit: 'sum by (namespace, pod) (kube_pod_container_resource_limits{resource="cpu"})',
@@ -69,7 +83,7 @@ const queries = {
   nodeMemoryAvailable: 'sum(node_memory_MemAvailable_bytes)',
 };
 
-type Answers = Record<keyof typeof queries, Sample[]>;
+export type Answers = Record<keyof typeof queries, Sample[]>;
 
 const podKey = (labels: Record<string, string>) => `${labels.namespace ?? ''}/${labels.pod ?? ''}`;
 
@@ -77,8 +91,14 @@ function byKey(samples: Sample[], keyOf: (labels: Record<string, string>) => str
   return new Map(samples.map((s) => [keyOf(s.labels), s]));
 }
 
-function workloadsOf(a: Answers): Workload[] {
+/** Names of the autoscalers by the Deployment that they scale. */
+function autoscalersOf(samples: Sample[]): Map<string, string> {
+  return new Map(samples.map(({ labels: l }) => [`${l.namespace ?? ''}/${l.scaletargetref_name ?? ''}`, `${l.namespace ?? ''}/${l.horizontalpodautoscaler ?? ''}`]));
+}
+
+export function workloadsOf(a: Pick<Answers, 'desired' | 'ready' | 'available' | 'minReplicas' | 'maxReplicas' | 'autoscalers'>): Workload[] {
   const key = (l: Record<string, string>) => `${l.namespace ?? ''}/${l.deployment ?? l.horizontalpodautoscaler ?? ''}`;
+  const autoscalers = autoscalersOf(a.autoscalers);
   const ready = byKey(a.ready, key);
   const available = byKey(a.available, key);
   const min = byKey(a.minReplicas, key);
@@ -86,8 +106,9 @@ function workloadsOf(a: Answers): Workload[] {
   return a.desired
     .map(({ labels, value }) => {
       const id = key(labels);
-      const low = min.get(id);
-      const high = max.get(id);
+      const autoscaler = autoscalers.get(id) ?? '';
+      const low = min.get(autoscaler);
+      const high = max.get(autoscaler);
       return {
         namespace: labels.namespace ?? '',
         name: labels.deployment ?? '',
@@ -97,7 +118,7 @@ function workloadsOf(a: Answers): Workload[] {
         limits: low && high ? { min: low.value, max: high.value } : undefined,
       };
     })
-    .sort((x, y) => x.name.localeCompare(y.name));
+    .sort((x, y) => x.namespace.localeCompare(y.namespace) || x.name.localeCompare(y.name));
 }
 
 /** "todo-backend-7d9c5b8f4-x2kqp" → "todo-backend". */
@@ -111,6 +132,9 @@ function podsOf(a: Answers, history: Map<string, (number | null)[]>): PodRow[] {
   const ready = byKey(a.podReady, podKey);
   const waiting = byKey(a.waiting, podKey);
   const restarts = byKey(a.restarts, podKey);
+  const recentRestarts = byKey(a.recentRestarts, podKey);
+  const ends = byKey([...a.lastEnds, ...a.ends], podKey);
+  const created = byKey(a.created, podKey);
   const cpu = byKey(a.cpu, podKey);
   const cpuLimit = byKey(a.cpuLimit, podKey);
   const memory = byKey(a.memory, podKey);
@@ -130,6 +154,9 @@ function podsOf(a: Answers, history: Map<string, (number | null)[]>): PodRow[] {
         waiting: waiting.get(key)?.labels.reason,
         ready: ready.has(key),
         restarts: restarts.get(key)?.value ?? 0,
+        recentRestarts: recentRestarts.get(key)?.value ?? 0,
+        lastEnd: ends.get(key)?.labels.reason,
+        created: created.get(key)?.value,
         cpu: cpu.get(key)?.value,
         cpuLimit: cpuLimit.get(key)?.value,
         memory: memory.get(key)?.value,
@@ -137,7 +164,17 @@ function podsOf(a: Answers, history: Map<string, (number | null)[]>): PodRow[] {
         history: history.get(key) ?? [],
       };
     })
-    .sort((x, y) => x.name.localeCompare(y.name));
+    .sort((x, y) => x.namespace.localeCompare(y.namespace) || x.name.localeCompare(y.name));
+}
+
+/** Events of the namespaces with pods in trouble; without them the reasons alone are shown. */
+async function troublesOf(pods: PodRow[], signal: AbortSignal): Promise<PodTrouble[]> {
+  const now = Date.now() / 1000;
+  const namespaces = [...new Set(pods.filter((p) => reasonOf(p, now) !== undefined).map((p) => p.namespace))];
+  const events = await Promise.all(
+    namespaces.map(async (namespace): Promise<[string, KubernetesEvent[]]> => [namespace, (await listEvents(namespace, signal).catch(() => undefined)) ?? []]),
+  );
+  return podTroubles(pods, new Map(events), now);
 }
 
 async function history(expr: string, range: TimeRange, signal: AbortSignal) {
@@ -158,9 +195,11 @@ export async function loadOverview(range: TimeRange, signal: AbortSignal): Promi
   const total = a.nodeMemory[0]?.value;
   const free = a.nodeMemoryAvailable[0]?.value;
   const used = total !== undefined && free !== undefined ? total - free : undefined;
+  const pods = podsOf(a, new Map(podHistory.series.map((s) => [podKey(s.labels), s.values])));
   return {
     workloads: workloadsOf(a),
-    pods: podsOf(a, new Map(podHistory.series.map((s) => [podKey(s.labels), s.values]))),
+    pods,
+    troubles: await troublesOf(pods, signal),
     targets,
     node: {
       cpu: a.nodeCpu[0]?.value,

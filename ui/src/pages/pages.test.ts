@@ -1,6 +1,8 @@
 import { describe, expect, it, test } from 'vitest';
 import { readLogLine } from './logLine';
-import { workloadOfPod } from './overviewData';
+import { cores } from './format';
+import { workloadOfPod, workloadsOf, type PodRow } from './overviewData';
+import { podTroubles, reasonOf } from './podTroubles';
 
 describe('log lines', () => {
   const at = '2026-11-22T20:07:41.662Z';
@@ -24,4 +26,63 @@ describe('pods', () => {
     expect(workloadOfPod('todo-backend-7d9c5b8f4-x2kqp', ['todo', 'todo-backend'])).toBe('todo-backend');
     expect(workloadOfPod('other-7d9c5b8f4-x2kqp', [])).toBe('other');
   });
+
+  const pod = (change: Partial<PodRow>): PodRow => ({
+    namespace: 'ns', name: 'todo-1', workload: 'todo', node: '', ip: '', phase: 'Running', ready: false, restarts: 0, recentRestarts: 0, history: [], created: 0, ...change,
+  });
+
+  test.each<[Partial<PodRow>, string | undefined]>([
+    [{ ready: true }, undefined],
+    [{ ready: true, lastEnd: 'OOMKilled', restarts: 3 }, undefined],
+    [{ ready: true, lastEnd: 'OOMKilled', recentRestarts: 1 }, 'restarted after OOMKilled'],
+    [{ lastEnd: 'Error', recentRestarts: 1 }, 'restarted after Error, not ready'],
+    [{}, 'Not ready'],
+    [{ created: 990 }, undefined],
+    [{ phase: 'Pending', waiting: 'ContainerCreating', created: 990 }, undefined],
+    [{ phase: 'Pending', waiting: 'ContainerCreating' }, 'ContainerCreating'],
+    [{ phase: 'Pending', waiting: 'ImagePullBackOff', created: 990 }, 'ImagePullBackOff'],
+    [{ waiting: 'CrashLoopBackOff', lastEnd: 'Error', created: 990 }, 'CrashLoopBackOff, last end: Error'],
+    [{ phase: 'Failed', lastEnd: 'Error' }, 'Failed: Error'],
+    [{ phase: 'Succeeded', lastEnd: 'Completed' }, undefined],
+  ])('%j is in trouble because of %s', (change, reason) => expect(reasonOf(pod(change), 1000)).toBe(reason));
+
+  it('in trouble come with their last warning', () => {
+    const event = (name: string, type: string, lastTimestamp: string, message: string) => ({ metadata: { name: message }, type, message, lastTimestamp, involvedObject: { name } });
+    const events = [
+      event('todo-1', 'Warning', '2026-11-22T20:02:00Z', 'last'),
+      event('todo-1', 'Warning', '2026-11-22T20:01:00Z', 'first'),
+      event('todo-1', 'Normal', '2026-11-22T20:03:00Z', 'normal'),
+      event('todo-2', 'Warning', '2026-11-22T20:04:00Z', 'other'),
+    ];
+    expect(podTroubles([pod({}), pod({ ready: true, name: 'todo-2' })], new Map([['ns', events]]), 1000)).toMatchObject([{ reason: 'Not ready', detail: 'last' }]);
+    expect(podTroubles([pod({ namespace: 'elsewhere' })], new Map([['ns', events]]), 1000)).toMatchObject([{ detail: undefined }]);
+  });
+});
+
+describe('workloads', () => {
+  const sample = (labels: Record<string, string>, value: number) => ({ labels: { namespace: 'ns', ...labels }, value, timeMs: 0 });
+
+  it('have the limits of the autoscaler that targets them, whatever its name', () => {
+    const rows = workloadsOf({
+      desired: [sample({ deployment: 'a' }, 2), sample({ deployment: 'b' }, 1)],
+      ready: [],
+      available: [],
+      minReplicas: [sample({ horizontalpodautoscaler: 'a-hpa' }, 2), sample({ horizontalpodautoscaler: 'b' }, 1)],
+      maxReplicas: [sample({ horizontalpodautoscaler: 'a-hpa' }, 9), sample({ horizontalpodautoscaler: 'b' }, 5)],
+      autoscalers: [sample({ horizontalpodautoscaler: 'a-hpa', scaletargetref_name: 'a' }, 1)],
+    });
+    expect(rows.map((w) => w.limits)).toEqual([{ min: 2, max: 9 }, undefined]);
+  });
+});
+
+describe('numbers', () => {
+  test.each([
+    [0, '0 m'],
+    [0.0000766, '0.077 m'],
+    [0.0000001, '< 0.001 m'],
+    [0.00512, '5.1 m'],
+    [0.25, '250 m'],
+    [1.5, '1.50'],
+    [undefined, '–'],
+  ])('%s cores', (value, text) => expect(cores(value)).toBe(text));
 });
