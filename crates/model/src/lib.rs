@@ -13,6 +13,9 @@ mod duration;
 mod timestamp;
 mod clock;
 
+mod go_float;
+mod percent;
+
 mod append;
 mod select;
 
@@ -22,11 +25,15 @@ mod target;
 pub use append::{Append, AppendError, Appended, Batch, Rejection, Row, SeriesRef};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use go_float::{push_go_float, push_open_metrics_float};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
 pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use percent::push_percent_encoded;
 pub use re2::{AnchoredRegex, RegexError};
 pub use relabel::{RelabelAction, RelabelError, RelabelRule, relabel};
 pub use sample::{Columns, STALE_NAN_BITS, Sample, is_stale, stale_nan};
 pub use select::{LabelQuery, Select, SelectError, Selection, Series};
 pub use target::TargetGroup;
-pub use timestamp::{TimestampError, civil_from_days, days_from_civil, format_timestamp, parse_timestamp};
+pub use timestamp::{
+    TimestampError, civil_from_days, days_from_civil, days_in_month, format_timestamp, parse_timestamp,
+};

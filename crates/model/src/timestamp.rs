@@ -50,7 +50,7 @@ fn rfc3339(text: &[u8]) -> Option<i64> {
         .and(literal(16, b":"))?;
     let (year, month, date) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
     let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    let valid = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&date);
+    let valid = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&date);
     if !valid || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -85,7 +85,8 @@ fn offset(zone: &[u8]) -> Option<i64> {
     }
 }
 
-fn days_in(year: i64, month: i64) -> i64 {
+/// How many days a month (1–12) has.
+pub fn days_in_month(year: i64, month: i64) -> i64 {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
         2 if leap => 29,
