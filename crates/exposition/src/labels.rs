@@ -2,9 +2,10 @@
 //!
 //! Input: spans that a parser noted. Output: the metric's name and pairs in the order of the page, duplicates included.
 
-use crate::float::{parse_go_float, push_open_metrics_float};
+use crate::float::parse_go_float;
 use crate::kind::MetricKind;
 use std::borrow::Cow;
+use tidewatch_model::push_open_metrics_float;
 
 /// A half-open range of bytes of the page.
 pub(crate) type Span = (usize, usize);

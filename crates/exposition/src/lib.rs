@@ -16,7 +16,6 @@ mod writer;
 
 pub use content_type::{ContentTypeError, Format};
 pub use error::ParseError;
-pub use float::{push_float, push_open_metrics_float};
 pub use kind::MetricKind;
 pub use labels::LabelPairs;
 pub use parser::{Entry, Exemplar, Parser, SeriesEntry};

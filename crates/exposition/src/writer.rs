@@ -3,8 +3,8 @@
 //! Input: names, labels and values that the caller holds. Output: text at the end of the caller's string, so that a
 //! page is one buffer that grows once. It neither sorts nor checks for duplicates: the caller knows its families.
 
-use crate::float::push_float;
 use crate::kind::MetricKind;
+use tidewatch_model::push_go_float;
 
 /// Writes one page, family by family.
 ///
@@ -45,7 +45,7 @@ impl<'a> TextWriter<'a> {
     /// Writes a sample. Label names must be legal (`[a-zA-Z_][a-zA-Z0-9_]*`) and unique; values may be any text.
     pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) -> &mut Self {
         self.series(name, labels);
-        push_float(self.out, value);
+        push_go_float(self.out, value);
         self.out.push('\n');
         self
     }
@@ -59,7 +59,7 @@ impl<'a> TextWriter<'a> {
         timestamp: i64,
     ) -> &mut Self {
         self.series(name, labels);
-        push_float(self.out, value);
+        push_go_float(self.out, value);
         self.out.push(' ');
         self.out.push_str(&timestamp.to_string());
         self.out.push('\n');

@@ -5,6 +5,7 @@
 use crate::go_format::{general, quote, two_digits};
 use crate::parser::position;
 use hashbrown::HashMap;
+use tidewatch_model::format_timestamp;
 
 /// How many warnings and how many infos an answer carries; the rest is counted.
 const SHOWN: usize = 10;
@@ -143,11 +144,16 @@ fn full_text(text: &str, remark: &Remark, query: &str) -> String {
             general(*smallest),
             general(*largest),
             two_digits(*difference),
-            crate::functions::date::rfc3339(first.div_euclid(1000)),
-            crate::functions::date::rfc3339(last.div_euclid(1000)),
+            whole_second(*first),
+            whole_second(*last),
             position(query, *at),
         ),
     }
+}
+
+/// The second in which a time in milliseconds lies.
+fn whole_second(time: i64) -> String {
+    format_timestamp(time.div_euclid(1000).saturating_mul(1000))
 }
 
 fn cut(texts: &mut Vec<String>, kind: &str) {

@@ -3,14 +3,7 @@
 //! Input: values. Output: text. Only what messages, `count_values` and the canonical form of expressions need.
 
 use std::fmt::Write;
-use tidewatch_model::{Labels, is_valid_label_name};
-
-/// The decimal digits and exponent of the shortest text that reads back as `value`: `d.ddd × 10^exponent`.
-fn shortest(value: f64) -> (String, i32) {
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    (mantissa.replace('.', ""), exponent.parse().unwrap_or(0))
-}
+use tidewatch_model::{Labels, is_valid_label_name, push_go_float, push_open_metrics_float};
 
 fn special(value: f64) -> Option<&'static str> {
     if value.is_nan() {
@@ -34,14 +27,9 @@ fn scientific(negative: bool, digits: &str, exponent: i32) -> String {
 
 /// `%g` and `%v`: the shortest text, with an exponent below 1e-4 and from 1e6 on.
 pub(crate) fn general(value: f64) -> String {
-    if let Some(text) = special(value) {
-        return text.to_owned();
-    }
-    let (digits, exponent) = shortest(value.abs());
-    if value != 0.0 && !(-4..6).contains(&exponent) {
-        return scientific(value.is_sign_negative(), &digits, exponent);
-    }
-    format!("{value}")
+    let mut text = String::new();
+    push_go_float(&mut text, value);
+    text
 }
 
 /// `%.2g`: two significant digits.
@@ -68,9 +56,9 @@ pub(crate) fn plain(value: f64) -> String {
 
 /// How OpenMetrics writes a number in a label: `1.0`, `0.5`, `1e+06`.
 pub(crate) fn open_metrics(value: f64) -> String {
-    let text = general(value);
-    let whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    if whole { format!("{text}.0") } else { text }
+    let mut text = String::new();
+    push_open_metrics_float(&mut text, value);
+    text
 }
 
 /// `%f`: six decimals.

@@ -9,39 +9,26 @@ use crate::QueryError;
 use crate::ast::{Expr, ValueType};
 use crate::column::{Grid, SeriesColumn, drop_metadata, is_present, merge_same_labels};
 use crate::evaluator::Evaluator;
-use tidewatch_model::Labels;
+use tidewatch_model::{Labels, civil_from_days, days_in_month};
 
-/// Days from 1 March of this year, before which Go counts nothing, to the Unix epoch's day.
-const FIRST_YEAR: i64 = -292_277_022_400;
-
-/// Seconds from 1 March of [`FIRST_YEAR`] to the Unix epoch.
-const SECONDS_BEFORE_EPOCH: u64 = {
-    let centuries_of_four = (2000 - FIRST_YEAR) / 400;
-    // 2000-03-01 is day 11017
-    ((centuries_of_four * 146_097 - 11_017) as u64).wrapping_mul(86_400)
-};
+/// Days from 1 March of the year −292277022400, before which Go counts nothing, to the Unix epoch; the year 2000 begins
+/// another four centuries, and its 1 March is day 11017.
+const DAYS_BEFORE_EPOCH: i64 = (2000 + 292_277_022_400) / 400 * 146_097 - 11_017;
 
 struct Moment {
-    /// Seconds since 1 March of [`FIRST_YEAR`].
+    /// Seconds since Go's first day; see [`DAYS_BEFORE_EPOCH`].
     seconds: u64,
 }
 
 impl Moment {
     fn new(unix_seconds: i64) -> Self {
-        Self { seconds: (unix_seconds as u64).wrapping_add(SECONDS_BEFORE_EPOCH) }
+        let before_epoch = (DAYS_BEFORE_EPOCH as u64).wrapping_mul(86_400);
+        Self { seconds: (unix_seconds as u64).wrapping_add(before_epoch) }
     }
 
     /// Year, month and day of the month.
-    fn date(&self) -> (i64, u64, u64) {
-        let days = self.seconds / 86_400;
-        let (era, of_era) = (days / 146_097, days % 146_097);
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let from_march = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * from_march + 2) / 5 + 1;
-        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-        let year = (year + era * 400) as i64 + FIRST_YEAR + i64::from(month <= 2);
-        (year, month, day)
+    fn date(&self) -> (i64, i64, i64) {
+        civil_from_days((self.seconds / 86_400) as i64 - DAYS_BEFORE_EPOCH)
     }
 
     /// 0 for Sunday.
@@ -59,29 +46,9 @@ impl Moment {
     }
 }
 
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn month_length(year: i64, month: u64) -> u64 {
-    match month {
-        2 => 28 + u64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn day_of_year(moment: &Moment) -> u64 {
+fn day_of_year(moment: &Moment) -> i64 {
     let (year, month, day) = moment.date();
-    (1..month).map(|m| month_length(year, m)).sum::<u64>() + day
-}
-
-/// A moment as RFC 3339 writes it.
-pub(crate) fn rfc3339(unix_seconds: i64) -> String {
-    let moment = Moment::new(unix_seconds);
-    let (year, month, day) = moment.date();
-    let (hour, minute, second) = (moment.hour(), moment.minute(), moment.seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    (1..month).map(|m| days_in_month(year, m)).sum::<i64>() + day
 }
 
 /// Go's conversion of a float: what does not fit is the least integer.
@@ -125,7 +92,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     function("days_in_month", |e, _, args, grid| {
         parts(e, args, grid, |m| {
             let (year, month, _) = m.date();
-            month_length(year, month) as f64
+            days_in_month(year, month) as f64
         })
     }),
     function("hour", |e, _, args, grid| parts(e, args, grid, |m| m.hour() as f64)),
@@ -138,15 +105,17 @@ mod tests {
 
     #[test]
     fn moments_have_their_dates() {
-        let check = |seconds: i64, text: &str, weekday: u64, of_year: u64| {
+        let check = |seconds: i64, date: (i64, i64, i64), weekday: u64, of_year: i64| {
             let moment = Moment::new(seconds);
-            assert_eq!(rfc3339(seconds), text);
-            assert_eq!((moment.weekday(), day_of_year(&moment)), (weekday, of_year), "{text}");
+            assert_eq!((moment.date(), moment.weekday(), day_of_year(&moment)), (date, weekday, of_year));
         };
-        check(0, "1970-01-01T00:00:00Z", 4, 1);
-        check(-1, "1969-12-31T23:59:59Z", 3, 365);
-        check(951_782_400, "2000-02-29T00:00:00Z", 2, 60);
-        check(1_709_251_199, "2024-02-29T23:59:59Z", 4, 60);
-        check(4_107_542_399, "2100-02-28T23:59:59Z", 0, 59);
+        check(0, (1970, 1, 1), 4, 1);
+        check(-1, (1969, 12, 31), 3, 365);
+        check(951_782_400, (2000, 2, 29), 2, 60);
+        check(1_709_251_199, (2024, 2, 29), 4, 60);
+        check(4_107_542_399, (2100, 2, 28), 0, 59);
+        // As Go has it: what lies before its first day wraps around.
+        check(i64::MAX, (292_277_026_596, 12, 4), 0, 339);
+        check(i64::MIN, (292_277_026_596, 12, 4), 0, 339);
     }
 }
