@@ -46,6 +46,7 @@ pub use error::RuntimeError;
 pub use events::RuntimeEvent;
 pub use guard::{GuardCommand, run_guard};
 pub use open_files::raise_open_file_limit;
+pub use procfs::holder_of;
 pub use runtime::{Runtime, RuntimeSpec};
 pub use services::Exposed;
 pub use status::{ContainerState, ContainerStatus, PodPhase, PodStatus, Termination};

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use tidewatch_telemetry::ProcessStat;
 
 /// One process at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,19 +20,6 @@ pub(crate) struct ProcessUsage {
     pub(crate) system_seconds: f64,
     /// Threads.
     pub(crate) threads: u64,
-}
-
-/// The fields of `/proc/<pid>/stat` behind the command's name, which may hold spaces and brackets.
-fn stat_fields(pid: u32) -> Option<Vec<u64>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    Some(rest.split_ascii_whitespace().map(|field| field.parse().unwrap_or(0)).collect())
-}
-
-/// The process group of a process.
-pub(crate) fn group_of(pid: u32) -> Option<u32> {
-    // Fields from the third on: state, parent, group, …
-    stat_fields(pid)?.get(2).and_then(|group| u32::try_from(*group).ok())
 }
 
 /// Memory only: one file to read.
@@ -51,16 +39,14 @@ pub(crate) fn proportional_bytes(pid: u32) -> Option<u64> {
 
 /// Memory, CPU and threads of a process.
 pub(crate) fn usage(pid: u32) -> Option<ProcessUsage> {
-    let fields = stat_fields(pid)?;
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let seconds = |own: usize, reaped: usize| Some((*fields.get(own)? + *fields.get(reaped)?) as f64 / ticks);
+    let stat = ProcessStat::of(pid)?;
     let (resident, shared) = resident_bytes(pid)?;
     Some(ProcessUsage {
         resident,
         shared,
-        user_seconds: seconds(11, 13)?,
-        system_seconds: seconds(12, 14)?,
-        threads: *fields.get(17)?,
+        user_seconds: stat.user_seconds + stat.reaped_user_seconds,
+        system_seconds: stat.system_seconds + stat.reaped_system_seconds,
+        threads: stat.threads,
     })
 }
 
@@ -101,7 +87,7 @@ impl ProcessGroups {
         for pid in pids {
             // A leader of a wanted group is looked at again: it may have been seen before it was made leader.
             let cached = known.get(&pid).copied().filter(|_| !members.contains_key(&pid));
-            let Some(group) = cached.or_else(|| group_of(pid)) else { continue };
+            let Some(group) = cached.or_else(|| Some(ProcessStat::of(pid)?.group)) else { continue };
             seen.insert(pid, group);
             if let Some(list) = members.get_mut(&group) {
                 list.push(pid);
@@ -129,34 +115,85 @@ pub(crate) fn processes_with_variable(entry: &str) -> Vec<u32> {
 
 /// The addresses that these processes listen on with TCP on all interfaces.
 pub(crate) fn wildcard_listeners(pids: &[u32]) -> Vec<SocketAddr> {
-    let mut inodes = Vec::new();
-    for pid in pids {
-        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-        for entry in entries.filter_map(Result::ok) {
-            let Ok(target) = fs::read_link(entry.path()) else { continue };
-            let inode = target
-                .to_str()
-                .and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
-            inodes.extend::<Option<u64>>(inode);
-        }
-    }
+    let inodes: Vec<u64> = pids.iter().flat_map(|pid| socket_inodes(*pid)).collect();
     if inodes.is_empty() {
         return Vec::new();
     }
-    let mut found = Vec::new();
-    for (file, any) in [("/proc/net/tcp", "0.0.0.0"), ("/proc/net/tcp6", "[::]")] {
-        for line in fs::read_to_string(file).unwrap_or_default().lines().skip(1) {
-            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            let [_, local, _, "0A", _, _, _, _, _, inode, ..] = fields[..] else { continue };
-            let Some((address, port)) = local.split_once(':') else { continue };
-            let ours = inode.parse().is_ok_and(|inode| inodes.contains(&inode));
-            if ours && address.bytes().all(|byte| byte == b'0') {
-                let port = u16::from_str_radix(port, 16).unwrap_or(0);
-                found.extend(format!("{any}:{port}").parse::<SocketAddr>());
-            }
-        }
+    let wild = |listener: &Listener| listener.address.ip().is_unspecified();
+    let own = listeners().into_iter().filter(|listener| wild(listener) && inodes.contains(&listener.inode));
+    own.map(|listener| listener.address).collect()
+}
+
+/// The process that listens with TCP on an address, or on all addresses with its port, as `name (pid 123)`; `None` when
+/// there is none or this user may not see its files. Reads all of `/proc`: takes some milliseconds.
+pub fn holder_of(address: SocketAddr) -> Option<String> {
+    let inodes: Vec<u64> = listeners()
+        .into_iter()
+        .filter(|listener| listener.holds(address))
+        .map(|listener| listener.inode)
+        .collect();
+    let holds = |pid: &u32| socket_inodes(*pid).iter().any(|inode| inodes.contains(inode));
+    let pid = if inodes.is_empty() { None } else { all_pids().into_iter().find(holds) }?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(format!("{} (pid {pid})", name.trim()))
+}
+
+/// The sockets a process has open.
+fn socket_inodes(pid: u32) -> Vec<u64> {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let inode = |file: fs::DirEntry| {
+        let target = fs::read_link(file.path()).ok()?;
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    files.filter_map(|file| inode(file.ok()?)).collect()
+}
+
+/// A TCP socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listener {
+    address: SocketAddr,
+    inode: u64,
+}
+
+impl Listener {
+    fn holds(&self, address: SocketAddr) -> bool {
+        let ip = self.address.ip();
+        self.address.port() == address.port()
+            && (ip.is_unspecified() || ip.to_canonical() == address.ip().to_canonical())
     }
-    found
+}
+
+/// All TCP sockets of this machine that listen.
+fn listeners() -> Vec<Listener> {
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    tables.iter().flat_map(|table| listeners_in(table)).collect()
+}
+
+/// Those of a table as the kernel prints it.
+fn listeners_in(table: &str) -> impl Iterator<Item = Listener> {
+    const LISTEN: &str = "0A";
+    table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, local, _, LISTEN, _, _, _, _, _, inode, ..] = fields[..] else { return None };
+        let (ip, port) = local.split_once(':')?;
+        let address = SocketAddr::new(kernel_address(ip)?, u16::from_str_radix(port, 16).ok()?);
+        Some(Listener { address, inode: inode.parse().ok()? })
+    })
+}
+
+/// An address as the kernel prints it: words in the machine's byte order.
+fn kernel_address(text: &str) -> Option<IpAddr> {
+    let words: Option<Vec<u32>> = text
+        .as_bytes()
+        .chunks(8)
+        .map(|word| u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok())
+        .collect();
+    let bytes: Vec<u8> = words?.into_iter().flat_map(u32::to_ne_bytes).collect();
+    match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(four) => Some(IpAddr::from(four)),
+        Err(_) => Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)),
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +207,7 @@ mod tests {
         let usage = usage(pid).unwrap();
         assert!(usage.resident > 1 << 20 && usage.shared < usage.resident && usage.threads >= 1, "{usage:?}");
         assert!(open_files(pid).0 >= 3);
-        let group = group_of(pid).unwrap();
+        let group = ProcessStat::of(pid).unwrap().group;
         let mut groups = ProcessGroups::default();
         assert!(groups.members(&[group])[&group].contains(&pid));
         assert!(groups.members(&[group])[&group].contains(&pid), "from memory");
@@ -189,5 +226,40 @@ mod tests {
         let found = wildcard_listeners(&[pid]);
         assert!(found.contains(&wide.local_addr().unwrap()), "{found:?}");
         assert!(!found.iter().any(|address| address.port() == narrow.port()), "{found:?}");
+    }
+
+    #[test]
+    fn names_the_process_that_holds_an_address() {
+        let narrow = TcpListener::bind("127.0.0.2:0").unwrap();
+        let address = narrow.local_addr().unwrap();
+        let holder = holder_of(address).unwrap();
+        assert!(holder.ends_with(&format!(" (pid {})", std::process::id())), "{holder}");
+        assert_eq!(holder_of(SocketAddr::from(([127, 0, 0, 3], address.port()))), None);
+        let wide = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).unwrap();
+        let port = wide.local_addr().unwrap().port();
+        assert_eq!(holder_of(SocketAddr::from(([127, 0, 0, 3], port))), Some(holder));
+        drop(narrow);
+        assert_eq!(holder_of(address), None);
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn listening_sockets_are_found_in_the_kernels_table() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+            0: 0100007F:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 111 1 x 100 0 0 10 0\n\
+            1: 0100007F:2382 0100007F:D431 01 00000000:00000000 00:00000000 00000000 0 0 222 1 x 100 0 0 10 0\n\
+            2: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 333 1 x 100 0 0 10 0\n\
+            3: 0000000000000000FFFF00000100007F:1F40 0:0 0A 0:0 0:0 0 0 0 444 1 x\n\
+            4: not a row\n";
+        let check = |address: &str, expected: &[u64]| {
+            let address = address.parse().unwrap();
+            let found = listeners_in(table).filter(|listener| listener.holds(address));
+            assert_eq!(found.map(|listener| listener.inode).collect::<Vec<_>>(), expected, "{address}");
+        };
+        check("127.0.0.1:9090", &[111]);
+        check("127.0.0.2:9090", &[]);
+        check("127.0.0.1:3000", &[333]);
+        check("127.0.0.1:8000", &[444]);
+        check("127.0.0.1:1", &[]);
     }
 }

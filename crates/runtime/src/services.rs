@@ -6,6 +6,7 @@
 use crate::RuntimeError;
 use crate::cluster::Cluster;
 use crate::network::Network;
+use crate::procfs::holder_of;
 use crate::proxy::{self, Backends};
 use crate::resolve::{ServiceAddress, ServiceNames};
 use std::collections::BTreeMap;
@@ -128,9 +129,13 @@ impl Opened {
                     io::ErrorKind::PermissionDenied => format!(
                         "ports below 1024 need rights; choose another: --expose {name}=0 takes any free one"
                     ),
-                    _ => format!(
-                        "stop what uses port {local_port} (ss -ltnp shows it), or choose another: --expose {name}=0 takes any free one"
-                    ),
+                    _ => {
+                        let holder = holder_of(address).map_or_else(
+                            || format!("what uses port {local_port} (ss -ltnp shows it)"),
+                            |holder| format!("{holder}, which listens there"),
+                        );
+                        format!("stop {holder}, or choose another: --expose {name}=0 takes any free one")
+                    }
                 };
                 self.problems.push(RuntimeError::Expose {
                     address,

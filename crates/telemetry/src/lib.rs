@@ -19,7 +19,7 @@ pub use allocator::return_freed_memory;
 pub use build_info::BuildInfo;
 pub use error::TelemetryError;
 pub use logging::{LogFormat, init_logging};
-pub use process::{cpu_seconds, resident_bytes};
+pub use process::{ProcessStat, cpu_seconds, resident_bytes};
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::family::Family;
 pub use prometheus_client::metrics::gauge::Gauge;

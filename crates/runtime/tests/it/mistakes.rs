@@ -35,7 +35,10 @@ async fn a_taken_port_names_the_remedy_and_the_others_run() {
     let text = problems.join("\n");
     for part in [
         &format!("cannot listen on 127.0.0.1:{port} for Service shop/web: Address already in use"),
-        &format!("hint: stop what uses port {port} (ss -ltnp shows it), or choose another: --expose web=0"),
+        &format!(
+            " (pid {}), which listens there, or choose another: --expose web=0 takes any free one",
+            std::process::id()
+        ),
         "cannot expose \"wep\": there is no such Service\n  hint: there are: web",
         "cannot expose \"shop/web:metrics\": the Service has no such TCP port\n  hint: it has: 8000 (http)",
     ] {
