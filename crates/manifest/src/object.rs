@@ -96,7 +96,8 @@ fn is_dns_part(part: &str) -> bool {
 /// Says so when a text names no namespace, container or volume: these are RFC 1123 labels of at most 63 characters, and
 /// local pods have folders of these names. Nothing is said of an empty one: it is missing already.
 pub(crate) fn check_dns_label(fields: &Fields<'_>, key: &'static str, what: &str, name: &str) {
-    if !name.is_empty() && !(name.len() <= 63 && is_dns_part(name)) {
+    let valid = name.is_empty() || name.len() <= 63 && is_dns_part(name);
+    if !valid {
         fields.wrong(
             key,
             format!("{name:?} is no valid {what} name"),
