@@ -3,7 +3,7 @@ import { describe, expect, it, test, vi } from 'vitest';
 import { configResolver } from './fieldConfig';
 import { tableFrame, valueColumn } from './frames';
 import { interpolateQuery, interpolateText, mentionedVariables, type Scope } from './interpolate';
-import { boxOf, heightOf, layoutPanels } from './layout';
+import { boxOf, heightOf, layoutPanels, narrowCells } from './layout';
 import { legendOf, seriesNames } from './legend';
 import type { PanelModel } from './model';
 import { colorTheme, textOn, withAlpha } from './theme';
@@ -128,6 +128,12 @@ describe('layout', () => {
     expect(left).toEqual({ left: 0, top: 0, width: 596, height: 296 });
     expect(right).toEqual({ left: 604, top: 304, width: 596, height: 30 });
     expect(heightOf(layoutPanels([panel(1, 0)], none, new Set()))).toBe(152);
+  });
+
+  it('stands below each other on a narrow page, small panels two abreast', () => {
+    const wide = [[0, 4], [4, 4], [8, 6], [0, 24], [12, 12]].map(([x = 0, w = 0], i) => ({ ...panel(i, 0), gridPos: { x, y: i, w, h: 4 } }));
+    const cells = narrowCells(layoutPanels(wide, none, new Set()));
+    expect(cells.map(({ pos }) => [pos.x, pos.y, pos.w])).toEqual([[0, 0, 12], [12, 0, 12], [0, 4, 12], [0, 8, 24], [0, 12, 24]]);
   });
 });
 

@@ -129,6 +129,31 @@ export function layoutPanels(panels: PanelModel[], valuesOf: RepeatValues, toggl
   return cells;
 }
 
+/** Below this many pixels panels stand one below the other, small ones two abreast. */
+export const narrowWidth = 700;
+
+/** The cells of a narrow page, in reading order. */
+export function narrowCells(cells: Cell[]): Cell[] {
+  const half = columns / 2;
+  let x = 0;
+  let y = 0;
+  let height = 0;
+  const endRow = () => {
+    y += height;
+    x = 0;
+    height = 0;
+  };
+  const placed = cells.map((cell) => {
+    const w = cell.panel.type !== 'row' && cell.pos.w <= columns / 4 ? half : columns;
+    if (x + w > columns) endRow();
+    const pos = { x, y, w, h: cell.pos.h };
+    height = Math.max(height, cell.pos.h);
+    x += w;
+    return { ...cell, pos };
+  });
+  return placed;
+}
+
 export interface Box {
   left: number;
   top: number;

@@ -10,7 +10,7 @@ import { useUrl } from '../app/router';
 import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
 import { useLoad } from '../app/useLoad';
-import { boxOf, heightOf, layoutPanels, type Cell } from '../grafana/layout';
+import { boxOf, heightOf, layoutPanels, narrowCells, narrowWidth, type Cell } from '../grafana/layout';
 import type { DashboardModel } from '../grafana/model';
 import { chosenIn, repeatValuesOf, resolveVariables, valuesOf, type ResolvedVariable } from '../grafana/variables';
 import { PanelFrame } from '../panels/PanelFrame';
@@ -105,9 +105,11 @@ function Grid({ dashboard, variables, range, width, offset }: GridProps) {
   const [toggledRows, setToggledRows] = useState<ReadonlySet<string>>(new Set());
   const values = useMemo(() => valuesOf(variables, range), [variables, range]);
   const input = useMemo(() => ({ variables: values, range }), [values, range]);
+  const narrow = width < narrowWidth;
   const cells = useMemo(() => {
-    return layoutPanels(dashboard.panels ?? [], repeatValuesOf(values), toggledRows);
-  }, [dashboard, variables, toggledRows]);
+    const wide = layoutPanels(dashboard.panels ?? [], repeatValuesOf(values), toggledRows);
+    return narrow ? narrowCells(wide) : wide;
+  }, [dashboard, variables, toggledRows, narrow]);
   const { run, tracker } = useRun(input, cells, width, offset);
   const toggle = (key: string) => {
     const next = new Set(toggledRows);

@@ -112,6 +112,7 @@ export default function Explore() {
   };
   const ran = asked.some((q) => q.trim() !== '');
   const current = (answers ?? []).filter((a) => a.expr.trim() !== '');
+  const answered = current.filter((a) => a.error === undefined);
   return (
     <div className="page explore" aria-busy={loading && ran}>
       <div className="queries">
@@ -168,9 +169,9 @@ export default function Explore() {
             Stacked
           </label>
         )}
-        {ran && !loading && mode === 'graph' && (
+        {!loading && mode === 'graph' && answered.length > 0 && (
           <span className="muted" role="status">
-            {current.reduce((n, a) => n + (a.range?.targets[0]?.names.length ?? 0), 0)} series in {Math.max(0, ...current.map((a) => a.took)).toFixed(0)} ms
+            {answered.reduce((n, a) => n + (a.range?.targets[0]?.names.length ?? 0), 0)} series in {Math.max(0, ...answered.map((a) => a.took)).toFixed(0)} ms
           </span>
         )}
         <div className="segments end" role="tablist" aria-label="View">

@@ -2,7 +2,8 @@
 import { useEffect } from 'react';
 import type { PanelModel } from '../grafana/model';
 
-export function NoData({ panel, onDrawn }: { panel: PanelModel; onDrawn: () => void }) {
+/** `because` replaces the text where there are values, but none of them can be shown. */
+export function NoData({ panel, onDrawn, because }: { panel: PanelModel; onDrawn: () => void; because?: string }) {
   useEffect(onDrawn);
-  return <div className="no-data">{panel.fieldConfig?.defaults?.noValue ?? 'No data'}</div>;
+  return <div className="no-data">{because ?? panel.fieldConfig?.defaults?.noValue ?? 'No data'}</div>;
 }

@@ -16,6 +16,9 @@ import type { PanelState } from './run';
 const titleHeight = 28;
 const padding = 8;
 
+/** A narrower panel has a smaller title, on two lines where it needs them. */
+const smallWidth = 200;
+
 class PanelGuard extends Component<{ children: ReactNode; onDrawn: () => void }, { error?: unknown }> {
   override state: { error?: unknown } = {};
 
@@ -110,7 +113,7 @@ export const PanelFrame = memo(function PanelFrame(props: PanelFrameProps) {
   return (
     <section
       ref={element}
-      className={`panel ${panel.transparent ? 'transparent' : ''} ${titled ? '' : 'untitled'}`}
+      className={`panel ${panel.transparent ? 'transparent' : ''} ${titled ? '' : 'untitled'} ${box.width < smallWidth ? 'small' : ''}`}
       style={{ left: box.left, top: box.top, width: box.width, height: box.height }}
       aria-label={panel.title || panel.type}
       aria-busy={state.loading}

@@ -6,7 +6,7 @@ import type { ChartModel } from '../charts/model';
 import { TimeChart } from '../charts/TimeChart';
 import type { TooltipOptions } from '../charts/tooltip';
 import { NoData } from './NoData';
-import { seriesLimit, seriesOfFrames, seriesOfResult, timeseriesModel } from './timeseriesModel';
+import { describeInfinite, infiniteSeries, seriesLimit, seriesOfFrames, seriesOfResult, timeseriesModel } from './timeseriesModel';
 import type { PanelProps } from './types';
 
 export function legendOptions(options: Record<string, unknown> | undefined): LegendOptions {
@@ -49,6 +49,9 @@ export function TimeseriesPanel({ panel, result, frames, theme, syncKey, sharedT
   const legend = useMemo(() => legendOptions(panel.options), [panel.options]);
   const empty = series.length === 0 || series.every((s) => s.values.every((v) => v === null));
   if (empty) return <NoData panel={panel} onDrawn={onDrawn} />;
+  const infinite = infiniteSeries(series);
+  const infinity = infinite.length > 0 ? describeInfinite(infinite, series.length) : undefined;
+  if (infinite.length === series.length) return <NoData panel={panel} onDrawn={onDrawn} because={infinity} />;
   return (
     <div className={`timeseries legend-at-${legend.placement}`}>
       {limited && (
@@ -57,6 +60,11 @@ export function TimeseriesPanel({ panel, result, frames, theme, syncKey, sharedT
           <button type="button" className="text-button" onClick={() => setAll(true)}>
             Show all
           </button>
+        </p>
+      )}
+      {infinity && (
+        <p className="series-limit" role="status">
+          {infinity}
         </p>
       )}
       <div className="timeseries-body">

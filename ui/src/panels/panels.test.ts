@@ -11,7 +11,7 @@ import { fetchPanel, panelRange, QueryShare, type PanelResult } from './fetch';
 import { showFrames, showValue } from './fields';
 import { panelFrames } from './fields';
 import { reduceFrames } from './reduce';
-import { alignSeries, seriesOfResult, timeseriesModel } from './timeseriesModel';
+import { alignSeries, describeInfinite, infiniteSeries, seriesOfResult, timeseriesModel } from './timeseriesModel';
 
 const range = { from: 0, to: 60_000, raw: { from: '', to: '' } };
 const theme = colorTheme('dark');
@@ -120,6 +120,14 @@ describe('time series', () => {
   it('draws nothing for values that are not finite', () => {
     const infinite = resultOf([{ labels: {}, values: [1, Infinity, 3] }], ['x']);
     expect(stackSeries(chart({}, infinite)).data[0]).toEqual([1, null, 3]);
+  });
+
+  it('names series that a chart cannot draw', () => {
+    const row = (values: (number | null)[]) => ({ refId: 'A', name: 'x', labels: {}, times, values });
+    const series = [row([Infinity, null, Infinity]), row([-Infinity, 1, null]), row([null, null, null])];
+    expect(infiniteSeries(series)).toEqual([series[0]]);
+    expect(describeInfinite(infiniteSeries(series), 3)).toBe('1 of 3 series is +Inf at all times, which a graph cannot show.');
+    expect(describeInfinite([row([-Infinity, -Infinity, null])], 1)).toBe('The value is -Inf at all times, which a graph cannot show.');
   });
 
   it('negates and bridges short gaps', () => {

@@ -68,6 +68,19 @@ export function seriesOfFrames(frames: DataFrame[]): RawSeries[] {
   });
 }
 
+/** Series with values of which none is finite: a chart cannot draw them. */
+export function infiniteSeries(series: RawSeries[]): RawSeries[] {
+  const nothingFinite = ({ values }: RawSeries) => values.some((v) => v !== null) && values.every((v) => v === null || !Number.isFinite(v));
+  return series.filter(nothingFinite);
+}
+
+/** "2 of 3 series are +Inf everywhere, …" */
+export function describeInfinite(infinite: RawSeries[], all: number): string {
+  const signs = [...new Set(infinite.flatMap((s) => s.values.filter((v) => v !== null)))].map((v) => (v > 0 ? '+Inf' : '-Inf')).join(' or ');
+  if (infinite.length < all) return `${infinite.length} of ${all} series ${infinite.length === 1 ? 'is' : 'are'} ${signs} at all times, which a graph cannot show.`;
+  return `The value is ${signs} at all times, which a graph cannot show.`;
+}
+
 /** All series on one ascending list of times. Results of one step already share theirs. */
 export function alignSeries(series: RawSeries[]): { times: number[]; values: (number | null)[][] } {
   const grids = new Set(series.map((s) => s.times));
