@@ -1,5 +1,6 @@
 //! Every PromQL expression of a dashboard with the panel it belongs to, so that all of them can be parsed, run and
-//! reported on. Input: a [`Dashboard`]. Output: [`Expression`]s in reading order. Runs nothing itself.
+//! reported on. Input: a [`Dashboard`]. Output: [`Expression`]s in reading order. Runs nothing itself. Used by the tests that
+//! hold shipped dashboards to their promises, and meant for `verify`; nothing that serves needs it.
 
 use crate::error::Error;
 use crate::interpolate::interpolate;

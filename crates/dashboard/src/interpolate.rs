@@ -1,6 +1,7 @@
 //! Puts values in the place of `$name`, `${name}`, `${name:format}` and `[[name]]`, as Grafana's Prometheus data source
 //! does. Input: a text with references and [`Values`]. Output: PromQL. Does not look inside the PromQL: like Grafana, it
-//! replaces anywhere in the text.
+//! replaces anywhere in the text. Used by the tests that hold shipped dashboards to their promises, and meant for `verify`:
+//! the page has its own, in TypeScript.
 
 use crate::error::Error;
 use crate::values::{Choice, Span, Values};

@@ -1,6 +1,7 @@
 //! What a dashboard is asked for: the time range, the step, and the values chosen for its variables.
 //! Input: a caller's choice, or the dashboard's own defaults. Output: read by `interpolate`. Does not ask a data source
-//! for a variable's options: who wants "All" without an `allValue` brings them.
+//! for a variable's options: who wants "All" without an `allValue` brings them. Used with `expressions` and `interpolate`, by
+//! the tests that hold shipped dashboards to their promises; meant for `verify`.
 
 use std::collections::BTreeMap;
 

@@ -2,12 +2,13 @@
 //!
 //! Input: a query or a `match[]` argument. Output: its type, canonical text, selectors and functions.
 
-use crate::ast::{Expr, Node, ValueType};
+use crate::ast::{DurationNode, Expr, Node, ValueType};
 use crate::check::check;
 use crate::parser::{Features, mistake, parse_syntax};
 use crate::pretty::pretty;
 use crate::{QueryError, functions};
 use std::fmt;
+use std::time::Duration;
 use tidewatch_model::Matcher;
 
 /// A valid expression.
@@ -35,6 +36,20 @@ impl Expression {
         visit(&self.expr, &mut |expr| match &expr.node {
             Node::Vector(selector) | Node::Matrix(selector, _) => found.push(selector.matchers.as_slice()),
             _ => {}
+        });
+        found
+    }
+
+    /// The ranges of its range selectors in reading order; those that depend on the query's own step or range, such as
+    /// `[2*step()]`, are left out.
+    pub fn ranges(&self) -> Vec<Duration> {
+        let mut found = Vec::new();
+        visit(&self.expr, &mut |expr| {
+            if let Node::Matrix(_, range) = &expr.node
+                && let DurationNode::Literal { seconds, .. } = range.node
+            {
+                found.extend(Duration::try_from_secs_f64(seconds));
+            }
         });
         found
     }
@@ -132,6 +147,8 @@ mod tests {
         let selectors: Vec<usize> = expression.selectors().iter().map(|m| m.len()).collect();
         assert_eq!(selectors, [1, 2]);
         assert_eq!(expression.functions(), ["rate"]);
+        assert_eq!(expression.ranges(), [Duration::from_secs(300); 2]);
+        assert_eq!(parse("rate(a[2*step()]) + rate(a[90s])").unwrap().ranges(), [Duration::from_secs(90)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tidewatch_dashboard::{Dashboard, FOLDER_ANNOTATION, Span, Values, is_dashboard, load_configmap};
@@ -11,8 +12,8 @@ use tidewatch_dashboard::{Dashboard, FOLDER_ANNOTATION, Span, Values, is_dashboa
 pub(crate) const DASHBOARDS: [&str; 2] =
     ["kubernetes/monitoring/grafana-dashboard.yaml", "kubernetes/monitoring/kubernetes-dashboard.yaml"];
 
-/// How often the shipped ServiceMonitors scrape, in milliseconds.
-pub(crate) const SCRAPE_INTERVAL_MS: i64 = 30_000;
+/// How often the shipped ServiceMonitors scrape.
+pub(crate) const SCRAPE_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(crate) fn path(relative: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(relative)
@@ -61,7 +62,7 @@ pub(crate) fn opening_values(dashboard: &Dashboard) -> Values {
         from_ms: to_ms - 1_800_000,
         to_ms,
         interval_ms: 15_000,
-        scrape_interval_ms: SCRAPE_INTERVAL_MS,
+        scrape_interval_ms: SCRAPE_INTERVAL.as_millis() as i64,
     };
     Values::defaults(dashboard, span, |_| Vec::new())
 }

@@ -2,64 +2,48 @@
 //! that is missing there is a panel without data. Input: shipped expressions and the document.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
+use std::time::Duration;
 
-use promql_parser::parser::{Expr, parse};
-use promql_parser::util::{ExprVisitor, walk_expr};
+use tidewatch_promql::{Expression, parse};
 
 use crate::files::{alerts, all_dashboards, opening_values, read};
 
-#[derive(Default)]
-struct Selectors {
-    names: BTreeSet<String>,
-    windows_ms: Vec<i64>,
+fn parsed(promql: &str) -> Expression {
+    parse(promql).unwrap_or_else(|error| panic!("{promql}: {error}"))
 }
 
-impl ExprVisitor for Selectors {
-    type Error = Infallible;
-
-    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Infallible> {
-        match expr {
-            Expr::VectorSelector(selector) => self.names.extend(selector.name.clone()),
-            Expr::MatrixSelector(selector) => {
-                self.names.extend(selector.vs.name.clone());
-                self.windows_ms.push(i64::try_from(selector.range.as_millis()).unwrap());
-            }
-            _ => {}
-        }
-        Ok(true)
-    }
+/// The metric names that an expression reads.
+fn names(promql: &str) -> BTreeSet<String> {
+    let expression = parsed(promql);
+    let matchers = expression.selectors().into_iter().flatten();
+    matchers
+        .filter(|matcher| matcher.name() == "__name__")
+        .map(|matcher| matcher.value().to_owned())
+        .collect()
 }
 
-fn selectors(promql: &str) -> Selectors {
-    let expr = parse(promql).unwrap_or_else(|error| panic!("{promql}: {error}"));
-    let mut found = Selectors::default();
-    walk_expr(&mut found, &expr).unwrap();
-    found
-}
-
-/// The windows of all range selectors, in milliseconds.
-pub(crate) fn range_windows_ms(promql: &str) -> Vec<i64> {
-    selectors(promql).windows_ms
+/// The windows of all range selectors.
+pub(crate) fn range_windows(promql: &str) -> Vec<Duration> {
+    parsed(promql).ranges()
 }
 
 /// Every metric name that a shipped panel, variable or alert reads.
 fn used() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+    let mut used = BTreeSet::new();
     for dashboard in all_dashboards() {
         let values = opening_values(&dashboard);
         for expression in dashboard.expressions() {
-            names.extend(selectors(&expression.interpolated(&values).unwrap()).names);
+            used.extend(names(&expression.interpolated(&values).unwrap()));
         }
         for variable in dashboard.variables() {
             if let Some(arguments) = variable.query.strip_prefix("label_values(") {
                 let (selector, _label) = arguments.rsplit_once(',').unwrap();
-                names.extend(selectors(selector).names);
+                used.extend(names(selector));
             }
         }
     }
-    names.extend(alerts().iter().flat_map(|alert| selectors(&alert.expr).names));
-    names
+    used.extend(alerts().iter().flat_map(|alert| names(&alert.expr)));
+    used
 }
 
 /// The listed metrics and their types: the first two cells of each table row.

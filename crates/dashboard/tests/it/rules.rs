@@ -1,10 +1,10 @@
 //! The shipped alerts: there are six, each is PromQL, says what to do, and does not fall into the traps that the
 //! first text of these rules fell into. Input: `prometheus-rules.yaml`. Evaluates nothing.
 
-use promql_parser::parser::parse;
+use tidewatch_promql::parse;
 
-use crate::files::{Alert, SCRAPE_INTERVAL_MS, alerts, path};
-use crate::metrics::range_windows_ms;
+use crate::files::{Alert, SCRAPE_INTERVAL, alerts, path};
+use crate::metrics::range_windows;
 
 fn alert(name: &str) -> Alert {
     alerts().into_iter().find(|alert| alert.alert == name).unwrap_or_else(|| panic!("no alert {name}"))
@@ -35,10 +35,7 @@ fn there_are_six_alerts_and_each_says_what_it_means_and_what_to_do() {
         for heading in ["## Cause", "## Check", "## Remedy"] {
             assert!(page.contains(heading), "{runbook} has no {heading}");
         }
-        assert!(
-            range_windows_ms(&alert.expr).iter().all(|window| *window >= 4 * SCRAPE_INTERVAL_MS),
-            "{name}"
-        );
+        assert!(range_windows(&alert.expr).iter().all(|window| *window >= SCRAPE_INTERVAL * 4), "{name}");
     }
 }
 

@@ -4,8 +4,8 @@
 use serde_json::Value;
 use tidewatch_dashboard::{Catalog, Dashboard, interpolate};
 
-use crate::files::{SCRAPE_INTERVAL_MS, all_dashboards, opening_values};
-use crate::metrics::range_windows_ms;
+use crate::files::{SCRAPE_INTERVAL, all_dashboards, opening_values};
+use crate::metrics::range_windows;
 
 #[test]
 fn every_dashboard_loads_and_has_its_own_uid() {
@@ -30,7 +30,7 @@ fn every_expression_is_promql_once_its_variables_are_in() {
         for expression in expressions {
             let place = format!("{}: {} {}", dashboard.title(), expression.panel, expression.ref_id);
             let text = expression.interpolated(&values).unwrap_or_else(|error| panic!("{place}: {error}"));
-            promql_parser::parser::parse(&text).unwrap_or_else(|error| panic!("{place}: {text}: {error}"));
+            tidewatch_promql::parse(&text).unwrap_or_else(|error| panic!("{place}: {text}: {error}"));
         }
     }
 }
@@ -40,8 +40,8 @@ fn every_window_covers_four_scrapes() {
     for dashboard in all_dashboards() {
         let values = opening_values(&dashboard);
         for expression in dashboard.expressions() {
-            for window in range_windows_ms(&expression.interpolated(&values).unwrap()) {
-                assert!(window >= 4 * SCRAPE_INTERVAL_MS, "{}: window of {window} ms", expression.panel);
+            for window in range_windows(&expression.interpolated(&values).unwrap()) {
+                assert!(window >= SCRAPE_INTERVAL * 4, "{}: window of {window:?}", expression.panel);
             }
         }
     }
