@@ -12,49 +12,23 @@ use tidewatch_dashboard::Catalog;
 use tidewatch_http::{
     ApiState, ConfigStatus, HeadStats, ListenerSpec, QueryLimits, Readiness, Server, Serves,
 };
-use tidewatch_model::{Columns, LabelQuery, Labels, ManualClock, Select, SelectError, Selection, Series};
+use tidewatch_model::{Columns, Labels, ManualClock};
 use tidewatch_promql::EngineOptions;
 use tidewatch_telemetry::{BuildInfo, Registry};
+use tidewatch_testkit::Memory;
 
 const NOW: i64 = 1_700_000_000_000;
 const SERIES: usize = 1000;
 const SAMPLES: i64 = 1000;
 
-struct Store(Vec<Labels>);
-
-struct Generated(Labels);
-
-impl Series for Generated {
-    fn labels(&self) -> &Labels {
-        &self.0
+fn columns() -> Columns {
+    let mut columns = Columns::default();
+    for number in 0..SAMPLES {
+        // Half counters, half fractions, as in scraped data.
+        let value = if number % 2 == 0 { (number * 17) as f64 } else { 1.0 / (number + 3) as f64 };
+        columns.push(NOW - (SAMPLES - 1 - number) * 3003, value);
     }
-
-    fn sample_bound(&self) -> usize {
-        SAMPLES as usize
-    }
-
-    fn read(&self, into: &mut Columns) -> Result<(), SelectError> {
-        for number in 0..SAMPLES {
-            // Half counters, half fractions, as in scraped data.
-            let value = if number % 2 == 0 { (number * 17) as f64 } else { 1.0 / (number + 3) as f64 };
-            into.push(NOW - (SAMPLES - 1 - number) * 3003, value);
-        }
-        Ok(())
-    }
-}
-
-impl Select for Store {
-    fn select(&self, _: &Selection<'_>) -> Result<Vec<Box<dyn Series>>, SelectError> {
-        Ok(self.0.iter().map(|labels| -> Box<dyn Series> { Box::new(Generated(labels.clone())) }).collect())
-    }
-
-    fn label_names(&self, _: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
-
-    fn label_values(&self, _: &str, _: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
-        Ok(Vec::new())
-    }
+    columns
 }
 
 fn state() -> ApiState {
@@ -71,7 +45,7 @@ fn state() -> ApiState {
     readiness.set_ready();
     let build = BuildInfo::of_version("0.0.0");
     ApiState {
-        store: Arc::new(Store((0..SERIES).map(labels).collect())),
+        store: Arc::new((0..SERIES).map(|number| (labels(number), columns())).collect::<Memory>()),
         engine: EngineOptions::default(),
         query_limits: QueryLimits::default(),
         head: Box::new(HeadStats::default),

@@ -3,13 +3,10 @@
 //! Run with `cargo bench -p tidewatch-promql`. Output: the time of each query, and samples per second. The store hands
 //! out plain columns, so decoding is not part of it.
 
-#[path = "../tests/it/memory.rs"]
-mod memory;
-
-use memory::Memory;
 use std::time::Instant;
 use tidewatch_model::{Columns, Labels};
 use tidewatch_promql::{Cancel, Engine, EngineOptions, Value};
+use tidewatch_testkit::Memory;
 
 const SERIES: usize = 10_000;
 /// A day, in milliseconds.

@@ -1,7 +1,11 @@
-//! For tests only: the repository as data.
+//! For tests only: the repository as data, and stand-ins that the tests of several crates share.
 //!
-//! Input: the checked-out tree. Output: paths and text for the tests that hold the repository to its own rules
-//! (layers, file sizes, module docs, rendered files). No product code uses this crate.
+//! Input: the checked-out tree; samples. Output: paths and text for the tests that hold the repository to its own rules
+//! (layers, file sizes, module docs, rendered files), and a store in memory. No product code uses this crate.
+
+mod memory;
+
+pub use memory::Memory;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,6 @@
 //! is everything but data: parameters, limits, error texts, notation of numbers, empty answers.
 
 use crate::client::{Reply, send};
-use crate::doubles::Memory;
 use crate::served::{eventually, serve, state_over};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -162,7 +161,7 @@ async fn calls_without_data_are_answered_alike() {
         open && send(peer.address, "GET", "/-/ready", &[], b"").await.status == 200
     })
     .await;
-    let mut state = state_over(Arc::new(Memory::default()));
+    let mut state = state_over(Arc::new(tidewatch_testkit::Memory::default()));
     state.targets = Some(Arc::new(crate::doubles::NoPools));
     let served = serve(state).await;
     let mut different = Vec::new();

@@ -6,93 +6,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidewatch_exposition::MetricKind;
 use tidewatch_http::{Targets, Workloads};
-use tidewatch_model::{Columns, LabelQuery, Labels, Matcher, Sample, Select, SelectError, Selection, Series};
+use tidewatch_model::{Columns, LabelQuery, Labels, Select, SelectError, Selection, Series};
 use tidewatch_runtime::{PodStatus, RuntimeError, RuntimeEvent};
 use tidewatch_scrape::{DroppedTarget, MetricMetadata, TargetHealth, TargetStatus};
+use tidewatch_testkit::Memory;
 
-/// Series in memory.
-#[derive(Clone, Default)]
-pub(crate) struct Memory(pub(crate) Vec<(Labels, Vec<Sample>)>);
-
-impl Memory {
-    /// `up` of two jobs, `http_requests_total` with a value to escape, around `now`.
-    pub(crate) fn example(now: i64) -> Self {
-        let series = |pairs: &[(&str, &str)], values: &[f64]| {
-            let count = values.len() as i64;
-            let samples = values
-                .iter()
-                .enumerate()
-                .map(|(at, value)| Sample { timestamp: now - (count - 1 - at as i64) * 1000, value: *value });
-            (Labels::from_pairs(pairs.iter().copied()), samples.collect())
-        };
-        let mut all = vec![
-            series(&[("__name__", "up"), ("job", "backend")], &[1.0, 1.0]),
-            series(&[("__name__", "up"), ("job", "frontend")], &[1.0, 0.0]),
-            series(&[("__name__", "http_requests_total"), ("path", "/a<b>&\"c")], &[1.5, 1e21]),
-        ];
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        Self(all)
-    }
-
-    fn matching<'a>(&'a self, matchers: &'a [Matcher]) -> impl Iterator<Item = &'a (Labels, Vec<Sample>)> {
-        self.0.iter().filter(move |(labels, _)| matchers.iter().all(|matcher| matcher.matches_labels(labels)))
-    }
-
-    fn label_sets(&self, query: &LabelQuery<'_>) -> Vec<Labels> {
-        let all = [Vec::new()];
-        let sets = if query.matcher_sets.is_empty() { &all[..] } else { query.matcher_sets };
-        sets.iter().flat_map(|set| self.matching(set)).map(|(labels, _)| labels.clone()).collect()
-    }
-}
-
-struct InMemory {
-    labels: Labels,
-    samples: Vec<Sample>,
-}
-
-impl Series for InMemory {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn sample_bound(&self) -> usize {
-        self.samples.len()
-    }
-
-    fn read(&self, into: &mut Columns) -> Result<(), SelectError> {
-        for sample in &self.samples {
-            into.push(sample.timestamp, sample.value);
+/// `up` of two jobs, `http_requests_total` with a value to escape, around `now`.
+pub(crate) fn example(now: i64) -> Memory {
+    let series = |pairs: &[(&str, &str)], values: &[f64]| {
+        let mut columns = Columns::default();
+        for (before, value) in (0..values.len() as i64).rev().zip(values) {
+            columns.push(now - before * 1000, *value);
         }
-        Ok(())
-    }
-}
-
-impl Select for Memory {
-    fn select(&self, selection: &Selection<'_>) -> Result<Vec<Box<dyn Series>>, SelectError> {
-        let within = |sample: &&Sample| (selection.start..=selection.end).contains(&sample.timestamp);
-        let found = self.matching(selection.matchers).map(|(labels, samples)| -> Box<dyn Series> {
-            let samples = samples.iter().filter(within).copied().collect();
-            Box::new(InMemory { labels: labels.clone(), samples })
-        });
-        Ok(found.collect())
-    }
-
-    fn label_names(&self, query: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
-        let sets = self.label_sets(query);
-        Ok(sorted(sets.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned()))))
-    }
-
-    fn label_values(&self, name: &str, query: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
-        let sets = self.label_sets(query);
-        Ok(sorted(sets.iter().filter_map(|labels| labels.get(name).map(str::to_owned))))
-    }
-}
-
-fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
-    let mut texts: Vec<String> = texts.collect();
-    texts.sort_unstable();
-    texts.dedup();
-    texts
+        (Labels::from_pairs(pairs.iter().copied()), columns)
+    };
+    let all = [
+        series(&[("__name__", "up"), ("job", "backend")], &[1.0, 1.0]),
+        series(&[("__name__", "up"), ("job", "frontend")], &[1.0, 0.0]),
+        series(&[("__name__", "http_requests_total"), ("path", "/a<b>&\"c")], &[1.5, 1e21]),
+    ];
+    all.into_iter().collect()
 }
 
 /// A store that answers, but takes milliseconds for each of very many series.

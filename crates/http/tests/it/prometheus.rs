@@ -1,10 +1,11 @@
 //! The Prometheus API: bodies to the byte, status codes, headers.
 
 use crate::client::{Reply, get, post_form, send};
-use crate::doubles::{Broken, Memory};
+use crate::doubles::Broken;
 use crate::served::{NOW, example_state, serve, state_over};
 use std::sync::Arc;
-use tidewatch_model::Labels;
+use tidewatch_model::{Columns, Labels};
+use tidewatch_testkit::Memory;
 
 /// Asks for each target and compares status and body.
 async fn check_all(cases: &[(&str, u16, &str)]) {
@@ -376,9 +377,9 @@ async fn nothing_is_answered_before_the_store_is_open() {
 async fn large_answers_are_compressed_for_those_who_take_it() {
     let series = |number: usize| {
         let labels = Labels::from_pairs([("__name__", "m".to_owned()), ("n", format!("{number:05}"))]);
-        (labels, vec![tidewatch_model::Sample { timestamp: NOW, value: number as f64 }])
+        (labels, Columns { timestamps: vec![NOW], values: vec![number as f64] })
     };
-    let served = serve(state_over(Arc::new(Memory((0..30_000).map(series).collect())))).await;
+    let served = serve(state_over(Arc::new((0..30_000).map(series).collect::<Memory>()))).await;
     let ask = async |encoding: &str, target: &str| -> Reply {
         send(served.address, "GET", target, &[("Accept-Encoding", encoding)], b"").await
     };

@@ -1,6 +1,6 @@
 //! A server that a test has for itself, stopped when the test ends.
 
-use crate::doubles::{Memory, TwoPools};
+use crate::doubles::{TwoPools, example};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Served {
 
 /// State over the example store.
 pub(crate) fn example_state() -> ApiState {
-    state_over(Arc::new(Memory::example(NOW)))
+    state_over(Arc::new(example(NOW)))
 }
 
 pub(crate) fn state_over(store: Arc<dyn Select>) -> ApiState {

@@ -2,8 +2,8 @@
 //!
 //! Input: nothing; the values come from a fixed sequence. Output: a store in memory.
 
-use crate::memory::Memory;
 use tidewatch_model::{Columns, Labels, stale_nan};
+use tidewatch_testkit::Memory;
 
 /// The time of the first sample, in milliseconds since the Unix epoch: a multiple of an hour.
 pub(crate) const START: i64 = 1_700_002_800_000;

@@ -9,9 +9,6 @@ mod data;
 mod peer;
 mod queries;
 
-#[path = "../../tests/it/memory.rs"]
-mod memory;
-
 use answer::{Reply, differences};
 use peer::Peer;
 use std::collections::BTreeMap;

@@ -5,13 +5,13 @@
 
 use crate::answer::Reply;
 use crate::data::START;
-use crate::memory::Memory;
 use crate::queries::Question;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tidewatch_testkit::Memory;
 
 pub(crate) struct Peer {
     child: Child,

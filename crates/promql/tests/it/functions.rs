@@ -1,6 +1,6 @@
 //! Every function at least once, with its remarks.
 
-use crate::memory::Memory;
+use crate::Memory;
 use crate::{DATA, at, check_at_300, check_error, check_range};
 
 #[test]

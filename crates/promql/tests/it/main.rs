@@ -2,14 +2,13 @@
 
 mod functions;
 mod limits;
-mod memory;
 mod mistakes;
 mod operators;
 mod properties;
 mod selectors;
 
-use memory::Memory;
 use tidewatch_promql::{Answer, Cancel, Engine, EngineOptions, QueryError, Value};
+use tidewatch_testkit::Memory;
 
 /// The samples most tests look at, every 10 s from 0 to 300 s.
 const DATA: &str = r#"

@@ -1,6 +1,6 @@
 //! Selectors: lookback, staleness, offset, `@`, ranges, subqueries.
 
-use crate::memory::Memory;
+use crate::Memory;
 use crate::{at, check_at_300, check_range, text};
 
 #[test]
