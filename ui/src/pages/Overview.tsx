@@ -8,7 +8,7 @@ import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
 import { useLoad } from '../app/useLoad';
 import { Sparkline } from '../charts/Sparkline';
-import { bytes, cores, percent } from './format';
+import { bytes, cores, coresOf, percent } from './format';
 import { loadOverview, type Overview, type PodRow, type Workload } from './overviewData';
 import { PodDrawer } from './PodDrawer';
 
@@ -141,7 +141,7 @@ function PodLine({ pod, onOpen }: { pod: PodRow; onOpen: () => void }) {
       </td>
       <td className={pod.restarts > 0 ? 'number warn' : 'number'}>{pod.restarts}</td>
       <td>
-        <Meter share={cpu} text={pod.cpuLimit ? `${cores(pod.cpu)} / ${cores(pod.cpuLimit)}` : cores(pod.cpu)} label={pod.cpuLimit ? 'CPU in cores, of the limit' : 'CPU in cores, no limit'} />
+        <Meter share={cpu} text={pod.cpuLimit ? coresOf(pod.cpu, pod.cpuLimit) : cores(pod.cpu)} label={pod.cpuLimit ? 'CPU in cores, of the limit' : 'CPU in cores, no limit'} />
       </td>
       <td className="spark">
         <Sparkline values={pod.history} color={color('blue')} fill={0.15} width={110} height={22} min={0} />

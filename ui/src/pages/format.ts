@@ -15,3 +15,8 @@ export function cores(value: number | undefined): string {
   if (millis > 0 && millis < 0.001) return '< 0.001 m';
   return `${millis < 10 ? Number(millis.toPrecision(2)) : millis.toFixed(0)} m`;
 }
+
+/** CPU and its limit, both in the unit that suits the CPU. */
+export function coresOf(value: number | undefined, limit: number): string {
+  return `${cores(value)} / ${value !== undefined && value >= 1 ? limit.toFixed(2) : `${(limit * 1000).toFixed(0)} m`}`;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { readLogLine } from './logLine';
-import { cores } from './format';
+import { cores, coresOf } from './format';
 import { workloadOfPod, workloadsOf, type PodRow } from './overviewData';
 import { podTroubles, reasonOf } from './podTroubles';
 
@@ -85,4 +85,9 @@ describe('numbers', () => {
     [1.5, '1.50'],
     [undefined, '–'],
   ])('%s cores', (value, text) => expect(cores(value)).toBe(text));
+
+  it('of a limit have its unit', () => {
+    expect(coresOf(0.0012, 1)).toBe('1.2 m / 1000 m');
+    expect(coresOf(1.25, 2)).toBe('1.25 / 2.00');
+  });
 });
