@@ -103,10 +103,14 @@ fn an_expired_file_that_cannot_be_removed_is_tried_again() {
     let tsdb = Tsdb::open(folder.path(), options).unwrap();
     let mut batch = Batch::default();
     let mut fill = |minutes: std::ops::Range<i64>| {
-        minutes.fold(Ok(()), |result, i| {
+        let mut result = Ok(());
+        for i in minutes {
             scrape(&tsdb, &mut batch, 0..2, START + i * MINUTE);
-            if i % 30 == 0 { result.and(tsdb.maintain(START + i * MINUTE)) } else { result }
-        })
+            if i % 30 == 0 {
+                result = result.and(tsdb.maintain(START + i * MINUTE));
+            }
+        }
+        result
     };
     fill(0..20 * 60).unwrap();
     // A folder in the place of the file: no permission is needed to make removing it fail, not even for root.
