@@ -103,8 +103,9 @@ impl ConfigStatus {
         self.lock().yaml.clone()
     }
 
-    /// Whether the last attempt worked, and when the configuration in force was loaded.
-    pub(crate) fn last_load(&self) -> (bool, i64) {
+    /// Whether the last attempt worked, and when the configuration in force was loaded, in milliseconds since the Unix
+    /// epoch.
+    pub fn last_load(&self) -> (bool, i64) {
         let state = self.lock();
         (!state.failed, state.loaded_at)
     }

@@ -18,7 +18,7 @@ pub(crate) struct Addresses {
     pub(crate) ui: Option<String>,
     /// The Prometheus API.
     pub(crate) prometheus: String,
-    /// Exposed Services by name.
+    /// Exposed Services by the names they were exposed under.
     #[serde(default)]
     pub(crate) services: BTreeMap<String, String>,
     /// The process that listens.

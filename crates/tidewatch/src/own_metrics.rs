@@ -4,8 +4,9 @@
 //! themselves know nothing of names or registries.
 
 use std::sync::Arc;
-use tidewatch_scrape::{PoolStats, ScrapeStats, Scraper};
-use tidewatch_telemetry::{Observations, Registry};
+use tidewatch_http::ConfigStatus;
+use tidewatch_scrape::{IntervalLength, PoolStats, ScrapeStats, Scraper};
+use tidewatch_telemetry::{Observations, Registry, Summary};
 use tidewatch_tsdb::{Tsdb, TsdbStats};
 
 /// Registers the store's numbers.
@@ -60,13 +61,30 @@ fn store_counts(stats: &TsdbStats, out: &mut Observations<'_>) {
     counter("prometheus_tsdb_wal_corruptions_total", "Damaged files repaired at the start.", stats.repairs);
 }
 
+/// Registers how the configuration was loaded.
+pub(crate) fn observe_config(registry: &Registry, config: &Arc<ConfigStatus>) {
+    let config = Arc::clone(config);
+    registry.observe(move |out| {
+        let (worked, loaded_ms) = config.last_load();
+        let help = "Whether the last configuration reload attempt was successful.";
+        out.gauge("prometheus_config_last_reload_successful", help, f64::from(u8::from(worked)));
+        let help = "Timestamp of the last successful configuration reload.";
+        let name = "prometheus_config_last_reload_success_timestamp_seconds";
+        out.gauge(name, help, loaded_ms as f64 / 1000.0);
+    });
+}
+
 /// Registers the scraper's numbers.
 pub(crate) fn observe_scraper(registry: &Registry, scraper: &Arc<Scraper>) {
     let scraper = Arc::clone(scraper);
+    let measured = Arc::clone(&scraper);
+    let help = "Actual intervals between scrapes";
+    registry.observe_summaries("prometheus_target_interval_length_seconds", help, move || {
+        interval_lengths(&measured.stats())
+    });
     registry.observe(move |out| {
         let stats = scraper.stats();
         scrape_counts(&stats, out);
-        scrape_intervals(&stats, out);
         scrape_pools(&stats.pools, out);
     });
 }
@@ -102,15 +120,14 @@ fn scrape_counts(stats: &ScrapeStats, out: &mut Observations<'_>) {
     own("tidewatch_scrape_series_limit_samples_total", help, stats.sample_series_limit);
 }
 
-fn scrape_intervals(stats: &ScrapeStats, out: &mut Observations<'_>) {
-    let quantiles = stats.interval_lengths.iter().flat_map(|length| {
-        length.quantiles.iter().map(|(quantile, value)| {
-            let interval = tidewatch_model::format_duration(length.interval);
-            (vec![("interval", interval), ("quantile", quantile.to_string())], *value)
-        })
-    });
-    let help = "Time between two scrapes of a target in seconds, by configured interval.";
-    out.gauges("prometheus_target_interval_length_seconds", help, quantiles);
+fn interval_lengths(stats: &ScrapeStats) -> Vec<Summary> {
+    let of = |length: &IntervalLength| Summary {
+        labels: vec![("interval", tidewatch_model::format_duration(length.interval))],
+        quantiles: length.quantiles.to_vec(),
+        sum: length.sum,
+        count: length.count,
+    };
+    stats.interval_lengths.iter().map(of).collect()
 }
 
 fn scrape_pools(pools: &[PoolStats], out: &mut Observations<'_>) {

@@ -116,6 +116,7 @@ impl Pipeline {
 
         let (config, readiness) = (Arc::new(ConfigStatus::default()), Arc::new(Readiness::default()));
         config.loaded(spec.config_text, start_time);
+        own_metrics::observe_config(&registry, &config);
         let head = Arc::clone(&store);
         let state = ApiState {
             store: Arc::clone(&store) as _,

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let spec = read(args)?;
+    tidewatch_runtime::raise_open_file_limit();
     let (sender, mut requests) = mpsc::channel(4);
     let lifecycle = args.lifecycle.then_some(sender);
     let mut pipeline = Pipeline::start(pipeline_spec(args, spec, lifecycle)).await?;

@@ -139,7 +139,7 @@ fn announce(args: &UpArgs, pipeline: &Pipeline) -> Result<Addresses, Failure> {
     let addresses = Addresses {
         ui: url(1),
         prometheus: url(0).unwrap_or_default(),
-        services: exposed.iter().map(|e| (e.service.clone(), format!("http://{}", e.address))).collect(),
+        services: exposed.iter().map(|e| (e.name.clone(), format!("http://{}", e.address))).collect(),
         pid: std::process::id(),
     };
     addresses.write(&args.data_dir).map_err(|e| {

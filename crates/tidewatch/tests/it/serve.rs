@@ -166,6 +166,8 @@ fn a_new_configuration_is_taken_on_sighup_and_a_wrong_one_is_refused() {
     std::fs::write(&file, "scrape_configs: [\n").unwrap();
     product.signal(Signal::HUP);
     eventually("the refusal", || product.said().contains("the previous one stays in force").then_some(()));
+    let metrics = get(&format!("{}/metrics", product.address("/prometheus"))).1;
+    assert!(metrics.contains("prometheus_config_last_reload_successful 0"), "{metrics}");
     assert_eq!(
         product.api("/api/v1/targets")["data"]["activeTargets"][0]["labels"]["instance"],
         first.address()
