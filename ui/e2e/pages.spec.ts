@@ -98,6 +98,28 @@ test('a range is chosen in the picker and kept in the address', async ({ page })
   await expect(page.getByRole('button', { name: 'Time range' })).toContainText('Last 1 hour');
 });
 
+test('a range that cannot be shown leaves the address', async ({ page }) => {
+  for (const range of ['from=garbage&to=now', 'from=now&to=now-1h']) {
+    await page.goto(`/explore?${range}`);
+    await expect(page.getByRole('button', { name: 'Time range' })).toContainText('Last 1 hour');
+    await expect(page).toHaveURL(/\/explore$/);
+  }
+});
+
+test('no page is wider than a small window', async ({ page }) => {
+  await page.setViewportSize({ width: 420, height: 800 });
+  for (const path of ['/', '/targets', '/dashboards', '/d/todo-app-production', '/explore?q=up&view=table']) {
+    await page.goto(path);
+    await expect(page.locator('.card, .panel').first()).toBeVisible();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBeLessThanOrEqual(420);
+  }
+});
+
+test('a value that no graph can show is named', async ({ page }) => {
+  await page.goto(`/explore?q=${encodeURIComponent('1/0')}`);
+  await expect(page.locator('.explore-graph')).toContainText('+Inf');
+});
+
 test('an unknown address says so', async ({ page }) => {
   await page.goto('/nowhere');
   await expect(page.getByRole('heading', { name: 'There is no page at /nowhere' })).toBeVisible();

