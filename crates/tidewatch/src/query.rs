@@ -12,7 +12,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
-use tidewatch_model::{Labels, format_timestamp, parse_timestamp};
+use tidewatch_model::{Labels, format_timestamp, parse_timestamp, push_percent_encoded};
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:9090";
 
@@ -163,13 +163,7 @@ fn url_form(parameters: &[(&str, String)]) -> String {
             form.push('&');
         }
         let _ = write!(form, "{name}=");
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                form.push(char::from(byte));
-            } else {
-                let _ = write!(form, "%{byte:02X}");
-            }
-        }
+        push_percent_encoded(&mut form, value, |byte| b"-_.~".contains(&byte));
     }
     form
 }
