@@ -63,10 +63,10 @@ async function useApplication(addresses: Addresses): Promise<void> {
   }
 }
 
-async function hasRates(ui: string): Promise<true | undefined> {
-  const query = encodeURIComponent('count(rate(http_requests_total[2m]))');
+/** Whether an instant query gives anything. */
+async function holds(ui: string, expression: string): Promise<true | undefined> {
   try {
-    const answer = await fetch(`${ui}/api/v1/query?query=${query}`);
+    const answer = await fetch(`${ui}/api/v1/query?query=${encodeURIComponent(expression)}`);
     const body = (await answer.json()) as { data?: { result?: unknown[] } };
     return body.data?.result?.length ? true : undefined;
   } catch {
@@ -89,8 +89,11 @@ export default async function globalSetup(): Promise<(() => Promise<void>) | und
       return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Addresses) : undefined;
     });
     process.env.TIDEWATCH_URL = addresses.ui;
+    // a rate needs a scrape before the requests and one after them
+    await until('a first scrape of every pod', startDeadlineMs, () => holds(addresses.ui, 'count(up{pod!=""} == 1) >= 5'));
     await until('requests to the application', startDeadlineMs, () => useApplication(addresses).then(() => true, () => undefined));
-    await until('rates of the application', dataDeadlineMs, () => hasRates(addresses.ui));
+    const rates = 'sum(rate(tasks_created_total[2m])) > 0 and sum(rate(events_consumed_total[2m])) > 0';
+    await until('rates of the application', dataDeadlineMs, () => holds(addresses.ui, rates));
     return tearDown;
   } catch (error) {
     await tearDown();
