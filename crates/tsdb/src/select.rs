@@ -60,6 +60,7 @@ impl SelectedSeries {
     fn decode(&self, into: &mut Columns) -> Result<(), TsdbError> {
         into.timestamps.reserve(self.bound);
         into.values.reserve(self.bound);
+        self.files.warm_up(&self.mapped);
         for position in &self.mapped {
             let frame = self.files.frame(*position)?;
             decode(frame.data, self.start, self.end, into).map_err(|error| {
