@@ -23,6 +23,9 @@ export interface RunInput {
   range: TimeRange;
 }
 
+/** Answers that arrive within this time of each other are shown in one frame: each frame costs as much as several charts. */
+const gatherMs = 80;
+
 const noResult = (range: TimeRange): PanelState => ({ loading: false, result: { targets: [], notices: [], range, step: 0 }, frames: [] });
 
 export class DashboardRun {
@@ -31,6 +34,9 @@ export class DashboardRun {
   private asked = new Set<string>();
   private controller = new AbortController();
   private share = new QueryShare(this.controller.signal);
+  private underWay = 0;
+  private answered: (() => void)[] = [];
+  private gathering: ReturnType<typeof setTimeout> | undefined;
 
   stateOf(key: string): Store<PanelState> {
     let state = this.states.get(key);
@@ -70,13 +76,28 @@ export class DashboardRun {
     const { signal } = this.controller;
     store.set({ ...store.get(), loading: true });
     const scope = { variables, scoped };
+    this.underWay += 1;
     try {
       const result = await fetchPanel({ panel, scope, range, width }, this.share);
       const frames = await panelFrames(panel, result, (text) => interpolateText(text, scope));
-      if (!signal.aborted) store.set({ loading: false, result, frames });
+      this.show(() => !signal.aborted && store.set({ loading: false, result, frames }));
     } catch (error) {
-      if (!signal.aborted) store.set({ loading: false, error: errorText(error) });
+      this.show(() => !signal.aborted && store.set({ loading: false, error: errorText(error) }));
     }
+  }
+
+  /** Shows an answer together with those that arrive soon after it; at once when none is awaited. */
+  private show(answer: () => void): void {
+    this.underWay -= 1;
+    this.answered.push(answer);
+    if (this.underWay === 0) this.showAll();
+    else this.gathering ??= setTimeout(() => this.showAll(), gatherMs);
+  }
+
+  private showAll(): void {
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
+    for (const answer of this.answered.splice(0)) answer();
   }
 }
 
