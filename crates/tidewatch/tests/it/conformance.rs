@@ -5,7 +5,7 @@
 
 use crate::page::Page;
 use crate::peer::{Prometheus, ask, compare, peer_is_there, sorted};
-use crate::product::{PATIENCE, Product, escape, eventually};
+use crate::product::{PATIENCE, Product, escape, eventually, get};
 use crate::up;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -200,9 +200,12 @@ fn the_todo_application_looks_the_same_to_prometheus() {
     for title in ["one", "two", "three"] {
         up::post(&format!("{frontend}/api/tasks"), &json!({"title": title}));
     }
-    eventually("the three tasks in a scrape", || {
-        (product.values("sum(tasks_created_total)") == [3.0]).then_some(())
-    });
+    let activity = format!("{frontend}/api/activity");
+    eventually("the three events", || (get(&activity).1.matches("task.created").count() == 3).then_some(()));
+    // each pod is scraped at a moment of its own: all of them after the last request
+    let quiet_since = now() as f64 / 1000.0;
+    let oldest = "min(timestamp(up{pod!=\"\"}))";
+    eventually("a later scrape of every pod", || (product.values(oldest) > vec![quiet_since]).then_some(()));
 
     let file = their_folder.path().join("prometheus.yml");
     std::fs::write(&file, static_targets(&product.api("/api/v1/targets"))).unwrap();
