@@ -6,17 +6,21 @@ use std::path::Path;
 use tidewatch_testkit::{files_below, repository};
 
 /// The layer of each crate: a crate uses only crates of lower layers.
-const LAYERS: [(&str, u8); 14] = [
+const LAYERS: [(&str, u8); 18] = [
     ("model", 0),
     ("telemetry", 0),
     ("exposition", 1),
     ("tsdb", 1),
     ("promql", 1),
     ("manifest", 1),
+    ("traces", 1),
     ("discovery", 2),
     ("scrape", 2),
     ("runtime", 2),
     ("dashboard", 2),
+    ("otlp", 2),
+    ("broker", 2),
+    ("sidecar", 2),
     ("config", 3),
     ("http", 3),
     ("tidewatch", 4),

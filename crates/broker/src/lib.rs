@@ -1,0 +1,2 @@
+//! A Kafka-compatible broker for one machine, and the exporter of its metrics.
+

@@ -1,0 +1,2 @@
+//! OpenTelemetry's protocol: bytes to spans.
+

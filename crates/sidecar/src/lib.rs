@@ -1,0 +1,2 @@
+//! The pub/sub part of a Dapr sidecar.
+
