@@ -90,8 +90,17 @@ impl<'a> Parser<'a> {
         Err(self.error(format!("unit {unit:?} not a suffix of metric {name:?}")))
     }
 
-    /// Everything between braces, and the braces; an exemplar's labels are checked and not kept.
+    /// An exemplar's labels at hand, noted as those of the entry.
+    pub(crate) fn exemplar_labels(&mut self) -> Result<(), ParseError> {
+        self.om_braces(true, true)
+    }
+
     fn om_labels(&mut self, exemplar: bool) -> Result<(), ParseError> {
+        self.om_braces(exemplar, !exemplar)
+    }
+
+    /// Everything between braces, and the braces.
+    fn om_braces(&mut self, exemplar: bool, note: bool) -> Result<(), ParseError> {
         self.at += 1;
         loop {
             let quoted = self.peek() == Some(b'"');
@@ -107,7 +116,7 @@ impl<'a> Parser<'a> {
             if quoted && !exemplar && matches!(self.peek(), Some(b',' | b'}')) {
                 self.set_name(name)?;
             } else {
-                self.om_label_value(name, exemplar)?;
+                self.om_label_value(name, exemplar, note)?;
             }
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -117,7 +126,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn om_label_value(&mut self, name: Span, exemplar: bool) -> Result<(), ParseError> {
+    fn om_label_value(&mut self, name: Span, exemplar: bool, note: bool) -> Result<(), ParseError> {
         self.text(name, "label name")?;
         if self.peek() != Some(b'=') {
             return Err(self.expected("equal"));
@@ -129,7 +138,7 @@ impl<'a> Parser<'a> {
         };
         let value = value.ok_or_else(|| self.expected("label value"))?;
         self.text(value, "label value")?;
-        if !exemplar {
+        if note {
             self.spans.push((name, value));
         }
         Ok(())

@@ -50,6 +50,21 @@ pub struct Exemplar<'a> {
     pub timestamp: Option<i64>,
 }
 
+impl<'a> Exemplar<'a> {
+    /// Names and values of its labels in the order of the page, duplicates included.
+    pub fn pairs(&self) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+        let mut parser = Parser::new(self.labels, Format::OpenMetrics);
+        match parser.exemplar_labels() {
+            Ok(()) => {
+                let text = |span: Span| unescape(checked(self.labels, span));
+                parser.spans.iter().map(|(name, value)| (text(*name), text(*value))).collect()
+            }
+            // the parser that gave these labels has checked them
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
 /// Reads one page.
 #[derive(Debug)]
 pub struct Parser<'a> {

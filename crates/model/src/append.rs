@@ -4,7 +4,7 @@
 //! fills in the reference of each series, so that the next round needs no lookup by labels, and marks the rows it
 //! refuses. What it accepts is in the log of the store when [`Append::append`] returns.
 
-use crate::Labels;
+use crate::{Exemplar, ExemplarRow, Labels};
 use std::error::Error;
 
 /// A store's handle for a series; valid for that store only. Zero means "not known yet".
@@ -60,6 +60,9 @@ pub enum Rejection {
 pub struct Batch {
     /// The samples.
     pub rows: Vec<Row>,
+    /// Exemplars of these samples. Those of a refused row are dropped, and so are those that a store cannot keep: they are
+    /// examples, and the store counts what it drops.
+    pub exemplars: Vec<ExemplarRow>,
 }
 
 impl Batch {
@@ -68,9 +71,19 @@ impl Batch {
         self.rows.push(Row { series, labels, timestamp, value, rejected: None });
     }
 
+    /// Adds an exemplar to the row that was added last.
+    ///
+    /// # Panics
+    /// When there is no row.
+    pub fn push_exemplar(&mut self, exemplar: Exemplar) {
+        let row = self.rows.len().checked_sub(1).expect("an exemplar follows its sample");
+        self.exemplars.push(ExemplarRow { row, exemplar });
+    }
+
     /// Removes all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.rows.clear();
+        self.exemplars.clear();
     }
 }
 

@@ -16,6 +16,7 @@ mod clock;
 mod go_float;
 mod percent;
 
+mod exemplar;
 mod append;
 mod select;
 
@@ -25,6 +26,7 @@ mod target;
 pub use append::{Append, AppendError, Appended, Batch, Rejection, Row, SeriesRef};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use exemplar::{Exemplar, ExemplarRow, SeriesExemplars};
 pub use go_float::{push_go_float, push_open_metrics_float};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
 pub use matcher::{MatchOp, Matcher, MatcherError};

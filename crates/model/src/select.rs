@@ -4,7 +4,7 @@
 //! asked for, one series at a time, into memory the reader keeps. All calls are synchronous and may touch the disk:
 //! callers on an async runtime put them on a blocking thread.
 
-use crate::{Columns, Labels, Matcher};
+use crate::{Columns, Labels, Matcher, SeriesExemplars};
 use std::error::Error;
 
 /// What is wanted: series that satisfy all matchers and have samples within the range.
@@ -72,4 +72,14 @@ pub trait Select: Send + Sync {
     /// # Errors
     /// When the store's index cannot be read.
     fn label_values(&self, name: &str, query: &LabelQuery<'_>) -> Result<Vec<String>, SelectError>;
+
+    /// The exemplars of series that any of the sets of matchers holds for, in ascending order of labels. A store that keeps no
+    /// exemplars gives none.
+    ///
+    /// # Errors
+    /// When the store's index cannot be read.
+    fn exemplars(&self, query: &LabelQuery<'_>) -> Result<Vec<SeriesExemplars>, SelectError> {
+        let _ = query;
+        Ok(Vec::new())
+    }
 }

@@ -112,6 +112,22 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
     }
 }
 
+/// The matchers of every selector in an expression, in reading order.
+///
+/// # Errors
+/// [`QueryError::Parse`] with the position of the first mistake.
+pub fn selectors(query: &str) -> Result<Vec<Vec<Matcher>>, QueryError> {
+    fn collect(expr: &Expr, into: &mut Vec<Vec<Matcher>>) {
+        if let Node::Vector(selector) | Node::Matrix(selector, _) = &expr.node {
+            into.push(selector.matchers.clone());
+        }
+        expr.children().into_iter().for_each(|child| collect(child, into));
+    }
+    let mut found = Vec::new();
+    collect(&parse(query)?.expr, &mut found);
+    Ok(found)
+}
+
 /// The names of all functions, sorted.
 pub fn function_names() -> Vec<&'static str> {
     functions::names()

@@ -8,6 +8,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::{HashSet, HashTable};
 use std::hash::BuildHasher;
+use tidewatch_exposition::Exemplar;
 use tidewatch_model::{Labels, SeriesRef};
 
 /// Entries a cache may grow by while pages fail.
@@ -21,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) labels: Option<Labels>,
     /// The store's handle, once it has one.
     pub(crate) series: SeriesRef,
+    /// A hash of the last exemplar, which a page repeats until there is a newer one; 0 for none.
+    exemplar: u64,
     /// The page that mentioned it last.
     seen: u64,
     /// The page that last gave it a sample without a timestamp of its own: gone from the next one, it is stale.
@@ -74,8 +77,14 @@ impl Cache {
 
     /// Adds what a series text means; `None` for a dropped one.
     pub(crate) fn insert(&mut self, key: &[u8], labels: Option<Labels>) -> u32 {
-        let entry =
-            Entry { key: key.into(), labels, series: SeriesRef::UNKNOWN, seen: self.page, tracked: 0 };
+        let entry = Entry {
+            key: key.into(),
+            labels,
+            series: SeriesRef::UNKNOWN,
+            exemplar: 0,
+            seen: self.page,
+            tracked: 0,
+        };
         self.seen += 1;
         let at = match self.free.pop() {
             Some(at) => {
@@ -98,6 +107,13 @@ impl Cache {
 
     pub(crate) fn set_series(&mut self, at: u32, series: SeriesRef) {
         self.entries[at as usize].series = series;
+    }
+
+    /// Whether the exemplar of a series, as the page has it, is another one than last time.
+    pub(crate) fn is_new_exemplar(&mut self, at: u32, exemplar: &Exemplar<'_>) -> bool {
+        let hash =
+            self.hasher.hash_one((exemplar.labels, exemplar.value.to_bits(), exemplar.timestamp)).max(1);
+        std::mem::replace(&mut self.entries[at as usize].exemplar, hash) != hash
     }
 
     /// The series is to be marked stale once a page does not mention it.

@@ -174,6 +174,17 @@ impl Ingest<'_> {
         }
         counts.added += usize::from(!again && !entry.series.is_known());
         scratch.push(at, entry.series, labels.clone(), time, sample.value);
+        if let Some(exemplar) =
+            sample.exemplar.as_ref().filter(|exemplar| self.cache.is_new_exemplar(at, exemplar))
+        {
+            let labels = Labels::from_pairs(exemplar.pairs());
+            let timestamp = exemplar.timestamp.unwrap_or(time);
+            scratch.batch.push_exemplar(tidewatch_model::Exemplar {
+                labels,
+                timestamp,
+                value: exemplar.value,
+            });
+        }
         if own_time.is_none() || self.config.track_timestamps_staleness {
             scratch.tracked.push(at);
         }
@@ -270,6 +281,30 @@ mod tests {
         });
         assert_eq!(again, Counts { scraped: 1000, kept: 1000, added: 0 });
         assert!(count < 60, "{count} allocations for 1000 samples");
+    }
+
+    #[test]
+    fn an_exemplar_that_a_page_repeats_is_handed_on_once() {
+        let (mut cache, mut metadata, mut scratch) = (Cache::new(), Metadata::default(), Scratch::default());
+        let config = ScrapeConfig::new("j");
+        let (target, counters) = (Labels::empty(), Counters::default());
+        let mut exemplars = |page: &str, time: i64| {
+            scratch.clear();
+            let (cache, metadata) = (&mut cache, &mut metadata);
+            let mut ingest =
+                Ingest { config: &config, target: &target, cache, metadata, counters: &counters, time };
+            ingest.page(page.as_bytes(), Format::OpenMetrics, &mut scratch).1.unwrap();
+            let texts = scratch.batch.exemplars.iter().map(|row| {
+                let (name, exemplar) = (&scratch.batch.rows[row.row].labels, &row.exemplar);
+                format!("{name} {} {} {}", exemplar.labels, exemplar.value, exemplar.timestamp)
+            });
+            texts.collect::<Vec<_>>()
+        };
+        let page = "# TYPE a counter\nb_total 1\na_total 2 # {trace_id=\"x\\\"y\",k=\"v\"} 0.5\n# EOF\n";
+        assert_eq!(exemplars(page, 7), [r#"a_total {k="v", trace_id="x\"y"} 0.5 7"#]);
+        assert_eq!(exemplars(page, 8), [""; 0]);
+        let page = "# TYPE a counter\na_total 3 # {trace_id=\"z\"} 0.5 0.002\n# EOF\n";
+        assert_eq!(exemplars(page, 9), [r#"a_total {trace_id="z"} 0.5 2"#]);
     }
 
     #[test]

@@ -32,6 +32,13 @@ fn store_sizes(stats: &TsdbStats, out: &mut Observations<'_>) {
     gauge("prometheus_tsdb_wal_segment_current", "Segment written to.", stats.wal_segment as f64);
     let help = "Size of the head's chunk files in bytes.";
     gauge("prometheus_tsdb_head_chunks_storage_size_bytes", help, stats.chunk_bytes as f64);
+    gauge("prometheus_tsdb_exemplar_exemplars_in_storage", "Exemplars kept.", stats.exemplars as f64);
+    let help = "Series with exemplars.";
+    let series = stats.exemplar_series as f64;
+    gauge("prometheus_tsdb_exemplar_series_with_exemplars_in_storage", help, series);
+    let help = "Time of the newest exemplar.";
+    let newest = stats.newest_exemplar.unwrap_or_default() as f64 / 1000.0;
+    gauge("prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds", help, newest);
     let help = "Estimated memory of the label index in bytes.";
     gauge("tidewatch_tsdb_index_bytes", help, stats.index_bytes as f64);
     let help = "Estimated memory of series and their open chunks in bytes.";
@@ -49,6 +56,12 @@ fn store_counts(stats: &TsdbStats, out: &mut Observations<'_>) {
     counter("prometheus_tsdb_out_of_bound_samples_total", help, stats.out_of_bounds);
     let help = "Samples refused because the store holds as many series as it may.";
     counter("tidewatch_tsdb_series_limit_samples_total", help, stats.series_limit);
+    let help = "Exemplars taken.";
+    counter("prometheus_tsdb_exemplar_exemplars_appended_total", help, stats.exemplars_appended);
+    let help = "Exemplars refused because a later one is there.";
+    counter("prometheus_tsdb_exemplar_out_of_order_exemplars_total", help, stats.exemplars_out_of_order);
+    let help = "Exemplars dropped because their labels are too long or their sample was refused.";
+    counter("tidewatch_tsdb_exemplars_dropped_total", help, stats.exemplars_dropped);
     counter("prometheus_tsdb_wal_writes_failed_total", "Failed writes to the log.", stats.wal_writes_failed);
     counter(
         "tidewatch_tsdb_chunk_writes_failed_total",

@@ -4,13 +4,14 @@
 //! and samples in open chunks. When the log cannot be written nothing of the batch stays: series are made only after
 //! the log has them, and the samples that were checked against each other are taken back.
 
-use crate::database::{Tsdb, Writer, guard, write_guard};
+use crate::database::{Tsdb, Writer, guard, read_guard, write_guard};
+use crate::exemplars::Verdict;
 use crate::head::{Head, Last, Series, Staged};
 use crate::options::milliseconds;
 use crate::stats::Counters;
-use crate::wal::{SampleEncoder, SeriesEncoder};
+use crate::wal::{ExemplarEncoder, SampleEncoder, SeriesEncoder};
 use hashbrown::HashMap;
-use tidewatch_model::{Append, AppendError, Appended, Batch, Labels, Rejection, Row};
+use tidewatch_model::{Append, AppendError, Appended, Batch, ExemplarRow, Labels, Rejection, Row};
 
 /// Full chunks go to disk at the latest when this many are waiting in memory.
 const MOST_WAITING: usize = 2_000;
@@ -23,6 +24,11 @@ pub(crate) struct Staging {
     new_by_labels: HashMap<Labels, usize>,
     samples: SampleEncoder,
     series: SeriesEncoder,
+    exemplars: ExemplarEncoder,
+    /// The id of each row's series, 0 for a refused one; kept only for a batch with exemplars.
+    ids: Vec<u64>,
+    /// The exemplars to keep, by their place in the batch.
+    kept: Vec<usize>,
     known: usize,
 }
 
@@ -49,8 +55,8 @@ impl Append for Tsdb {
         }
         self.stage(writer, batch);
         let staging = &writer.staging;
-        if !staging.rows.is_empty() {
-            let records = [staging.series.bytes(), staging.samples.bytes()];
+        if !staging.rows.is_empty() || !staging.kept.is_empty() {
+            let records = [staging.series.bytes(), staging.samples.bytes(), staging.exemplars.bytes()];
             if let Err(error) = writer.wal.commit(&records) {
                 Counters::add(&self.counters.wal_writes_failed, 1);
                 self.take_back(&mut writer.staging);
@@ -77,6 +83,14 @@ impl Tsdb {
         for (at, row) in batch.rows.iter_mut().enumerate() {
             row.rejected = None;
             let staged = staging.row(&mut head, row, oldest, writer.last_id, self.options.max_series);
+            if !batch.exemplars.is_empty() {
+                let known = || head.resolve(row.series).and_then(|slot| head.series(slot)).map(Series::id);
+                staging.ids.push(match &staged {
+                    Ok(Some((_, id))) => *id,
+                    Ok(None) => known().unwrap_or(0),
+                    Err(_) => 0,
+                });
+            }
             match staged {
                 Ok(Some((target, id))) => {
                     staging.samples.push(id, row.timestamp, row.value);
@@ -91,6 +105,45 @@ impl Tsdb {
         }
         for series in &staging.new {
             staging.series.push(series.id(), series.labels());
+        }
+        drop(head);
+        self.stage_exemplars(staging, batch);
+    }
+
+    /// Decides about every exemplar and fills the record.
+    fn stage_exemplars(&self, staging: &mut Staging, batch: &Batch) {
+        if batch.exemplars.is_empty() {
+            return;
+        }
+        let exemplars = read_guard(&self.exemplars);
+        for (at, ExemplarRow { row, exemplar }) in batch.exemplars.iter().enumerate() {
+            let series = staging.ids.get(*row).copied().unwrap_or(0);
+            let verdict = if series == 0 { Verdict::NotKept } else { exemplars.judge(series, exemplar) };
+            match verdict {
+                Verdict::New => {
+                    staging.exemplars.push(series, exemplar);
+                    staging.kept.push(at);
+                }
+                Verdict::Known => {}
+                Verdict::OutOfOrder => Counters::add(&self.counters.exemplars_out_of_order, 1),
+                Verdict::NotKept => Counters::add(&self.counters.exemplars_dropped, 1),
+            }
+        }
+    }
+
+    /// Makes the logged exemplars visible.
+    fn apply_exemplars(&self, staging: &Staging, batch: &Batch) {
+        if staging.kept.is_empty() {
+            return;
+        }
+        let mut exemplars = write_guard(&self.exemplars);
+        for at in &staging.kept {
+            let ExemplarRow { row, exemplar } = &batch.exemplars[*at];
+            // two of one batch were judged without each other
+            if exemplars.judge(staging.ids[*row], exemplar) == Verdict::New {
+                exemplars.push(staging.ids[*row], exemplar.clone());
+                Counters::add(&self.counters.exemplars_appended, 1);
+            }
         }
     }
 
@@ -134,6 +187,8 @@ impl Tsdb {
             head.note_time(earliest);
             head.note_time(latest);
         }
+        drop(head);
+        self.apply_exemplars(staging, batch);
         let accepted = staging.rows.len() + staging.known;
         if created > 0 {
             staging.new = Vec::new();
@@ -153,6 +208,9 @@ impl Staging {
         self.new_by_labels = HashMap::new();
         self.samples.clear();
         self.series.clear();
+        self.exemplars.clear();
+        self.ids.clear();
+        self.kept.clear();
         self.known = 0;
     }
 

@@ -11,6 +11,7 @@
 
 use crate::append::Staging;
 use crate::error::{Doing, TsdbError};
+use crate::exemplars::Exemplars;
 use crate::head::{Head, load};
 use crate::lock::FolderLock;
 use crate::mapped::{ChunkRef, ChunkWriter, load_chunk_files};
@@ -32,6 +33,8 @@ pub struct Tsdb {
     pub(crate) maintenance: Mutex<Maintenance>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) head: RwLock<Head>,
+    /// Taken after `head`, never before.
+    pub(crate) exemplars: RwLock<Exemplars>,
     pub(crate) counters: Counters,
     wal_segment: Arc<AtomicU64>,
     notices: Vec<String>,
@@ -100,7 +103,8 @@ impl Tsdb {
         let found = load_chunk_files(&chunks)?;
         let mut chunk_writer = ChunkWriter::new(&chunks, found.next_number);
         let mut failure = None;
-        let loaded = load(&wal, found, &mut |head, full| {
+        let exemplars = Exemplars::new(options.max_exemplars);
+        let loaded = load(&wal, found, exemplars, &mut |head, full| {
             full.sort_unstable();
             full.dedup();
             match move_full_chunks(&mut HeadAccess::Own(head), &mut chunk_writer, full) {
@@ -129,6 +133,7 @@ impl Tsdb {
             wal_segment: writer.wal.shared_index(),
             writer: Mutex::new(writer),
             head: RwLock::new(loaded.head),
+            exemplars: RwLock::new(loaded.exemplars),
             counters: Counters::default(),
             notices,
             replayed: loaded.samples,
@@ -161,6 +166,10 @@ impl Tsdb {
     pub fn stats(&self) -> TsdbStats {
         let wal_bytes = folder_bytes(&self.wal_folder());
         let chunk_bytes = folder_bytes(&self.folder.join("chunks_head"));
+        let (exemplars, exemplar_series, newest_exemplar) = {
+            let exemplars = read_guard(&self.exemplars);
+            (exemplars.len(), exemplars.series(), exemplars.newest())
+        };
         let head = read_guard(&self.head);
         let series = (0..head.slots()).filter_map(|slot| head.series(slot));
         let counters = &self.counters;
@@ -181,6 +190,12 @@ impl Tsdb {
             out_of_order: Counters::get(&counters.out_of_order),
             out_of_bounds: Counters::get(&counters.out_of_bounds),
             series_limit: Counters::get(&counters.series_limit),
+            exemplars,
+            exemplar_series,
+            newest_exemplar,
+            exemplars_appended: Counters::get(&counters.exemplars_appended),
+            exemplars_out_of_order: Counters::get(&counters.exemplars_out_of_order),
+            exemplars_dropped: Counters::get(&counters.exemplars_dropped),
             wal_writes_failed: Counters::get(&counters.wal_writes_failed),
             chunk_writes_failed: Counters::get(&counters.chunk_writes_failed),
             checkpoints: Counters::get(&counters.checkpoints),

@@ -4,7 +4,7 @@
 //! it has accepted is in the write-ahead log before `append` returns; full chunks move to mapped files, so that days
 //! of samples live in the page cache and not on the heap. A real Prometheus or promtool opens the same folder, and
 //! this crate opens the head of theirs. [`Tsdb::maintain`], called every minute or so, enforces the retention and keeps
-//! the log short. Blocks, deletions, out-of-order samples, exemplars and native histograms are not here yet: a folder
+//! the log short. Blocks, deletions, out-of-order samples and native histograms are not here yet: a folder
 //! with blocks is refused by name, the others are passed over with a notice.
 //!
 //! ```text
@@ -19,6 +19,7 @@ mod stats;
 
 mod append;
 mod database;
+mod exemplars;
 mod labels;
 mod lock;
 mod maintain;

@@ -17,7 +17,8 @@ use crate::head::{CHUNK_RANGE, Head};
 use crate::options::milliseconds;
 use crate::stats::Counters;
 use crate::wal::{
-    CheckpointWriter, SampleEncoder, SeriesEncoder, list_segments, remove_superseded, segment_path,
+    CheckpointWriter, ExemplarEncoder, SampleEncoder, SeriesEncoder, list_segments, remove_superseded,
+    segment_path,
 };
 use hashbrown::HashMap;
 use std::fs;
@@ -170,6 +171,7 @@ impl Tsdb {
         let mut checkpoint = CheckpointWriter::create(&wal, index, segment, compress)?;
         self.write_series(&mut checkpoint, last_id)?;
         self.write_samples(&mut checkpoint, last_id)?;
+        self.write_exemplars(&mut checkpoint, last_id)?;
         // Chunks that became full meanwhile are in neither: their file has to last before the segments go.
         let chunks = guard(&self.writer).chunks.handle()?;
         if let Some((file, path)) = chunks {
@@ -229,6 +231,23 @@ impl Tsdb {
                 Ok(())
             },
         )
+    }
+
+    /// Writes the exemplars, so that those of the old segments are not lost; one that is in a new segment too is read once.
+    fn write_exemplars(&self, checkpoint: &mut CheckpointWriter, last_id: u64) -> Result<(), TsdbError> {
+        let mut records = Vec::new();
+        let mut record = ExemplarEncoder::default();
+        read_guard(&self.exemplars).each(|id, exemplar| {
+            if id > last_id {
+                return;
+            }
+            record.push(id, exemplar);
+            if record.bytes().len() >= RECORD {
+                records.push(std::mem::take(&mut record));
+            }
+        });
+        records.push(record);
+        records.iter().try_for_each(|record| checkpoint.push(record.bytes()))
     }
 
     /// Takes something from each group of slots while the head is locked, and uses it when it is not.

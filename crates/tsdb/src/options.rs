@@ -11,6 +11,8 @@ pub struct TsdbOptions {
     pub retention: Duration,
     /// How many series there may be at a time: 2,000,000 unless set. Rows beyond are refused, existing series go on.
     pub max_series: usize,
+    /// How many exemplars are kept, the newest of all series: 100,000 unless set, as in Prometheus; 0 keeps none.
+    pub max_exemplars: usize,
     /// How far a sample may be behind the latest one of the whole database: an hour unless set, which is what
     /// Prometheus allows. Samples of one series always have to ascend.
     pub out_of_bounds_after: Duration,
@@ -30,6 +32,7 @@ impl Default for TsdbOptions {
         Self {
             retention: Duration::from_secs(7 * 24 * 60 * 60),
             max_series: 2_000_000,
+            max_exemplars: 100_000,
             out_of_bounds_after: Duration::from_secs(60 * 60),
             wal_segment_bytes: 128 << 20,
             wal_compression: true,

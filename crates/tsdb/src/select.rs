@@ -11,7 +11,7 @@ use crate::head::{self, Rank};
 use crate::mapped::{ChunkFiles, Position};
 use std::path::Path;
 use std::sync::Arc;
-use tidewatch_model::{Columns, LabelQuery, Labels, Select, SelectError, Selection, Series};
+use tidewatch_model::{Columns, LabelQuery, Labels, Select, SelectError, Selection, Series, SeriesExemplars};
 
 /// A series as it was when it was asked for.
 struct SelectedSeries {
@@ -110,5 +110,23 @@ impl Select for Tsdb {
 
     fn label_values(&self, name: &str, query: &LabelQuery<'_>) -> Result<Vec<String>, SelectError> {
         Ok(read_guard(&self.head).label_values(name, query))
+    }
+
+    fn exemplars(&self, query: &LabelQuery<'_>) -> Result<Vec<SeriesExemplars>, SelectError> {
+        let head = read_guard(&self.head);
+        let mut slots: Vec<u32> = match query.matcher_sets {
+            [] => head.matching(&[]),
+            sets => sets.iter().flat_map(|matchers| head.matching(matchers)).collect(),
+        };
+        slots.sort_unstable();
+        slots.dedup();
+        let exemplars = read_guard(&self.exemplars);
+        let found = slots.into_iter().filter_map(|slot| head.series(slot)).filter_map(|series| {
+            let exemplars = exemplars.of(series.id(), query.start, query.end);
+            (!exemplars.is_empty()).then(|| SeriesExemplars { labels: series.labels().clone(), exemplars })
+        });
+        let mut found: Vec<SeriesExemplars> = found.collect();
+        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(found)
     }
 }

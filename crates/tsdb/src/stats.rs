@@ -42,6 +42,18 @@ pub struct TsdbStats {
     pub out_of_bounds: u64,
     /// Samples refused for the limit on series.
     pub series_limit: u64,
+    /// Exemplars kept: `prometheus_tsdb_exemplar_exemplars_in_storage`.
+    pub exemplars: usize,
+    /// Series that have some: `prometheus_tsdb_exemplar_series_with_exemplars_in_storage`.
+    pub exemplar_series: usize,
+    /// The time of the newest, in milliseconds since the Unix epoch: `prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds`.
+    pub newest_exemplar: Option<i64>,
+    /// Exemplars taken since the start: `prometheus_tsdb_exemplar_exemplars_appended_total`.
+    pub exemplars_appended: u64,
+    /// Exemplars refused for their order: `prometheus_tsdb_exemplar_out_of_order_exemplars_total`.
+    pub exemplars_out_of_order: u64,
+    /// Exemplars dropped for the length of their labels or because their sample was refused.
+    pub exemplars_dropped: u64,
     /// Failed writes to the log: `prometheus_tsdb_wal_writes_failed_total`.
     pub wal_writes_failed: u64,
     /// Failed writes of chunks, each tried again later.
@@ -63,6 +75,9 @@ pub(crate) struct Counters {
     pub(crate) out_of_order: AtomicU64,
     pub(crate) out_of_bounds: AtomicU64,
     pub(crate) series_limit: AtomicU64,
+    pub(crate) exemplars_appended: AtomicU64,
+    pub(crate) exemplars_out_of_order: AtomicU64,
+    pub(crate) exemplars_dropped: AtomicU64,
     pub(crate) wal_writes_failed: AtomicU64,
     pub(crate) chunk_writes_failed: AtomicU64,
     pub(crate) checkpoints: AtomicU64,

@@ -19,6 +19,9 @@ mod writer;
 
 pub(crate) use checkpoint::{CheckpointWriter, last_checkpoint, remove_superseded, remove_unfinished};
 pub(crate) use reader::{RecordReader, Torn};
-pub(crate) use record::{Record, SampleEncoder, SeriesEncoder, read_samples, read_samples_v2, read_series};
+pub(crate) use record::{
+    ExemplarEncoder, Record, SampleEncoder, SeriesEncoder, read_exemplars, read_samples, read_samples_v2,
+    read_series,
+};
 pub(crate) use segment::{folder_bytes, list_segments, repair_segment, segment_path, sync_folder};
 pub(crate) use writer::WalWriter;

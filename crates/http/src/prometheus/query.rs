@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
-use tidewatch_model::Select;
+use tidewatch_model::{LabelQuery, Labels, Select, SeriesExemplars, push_go_float};
 use tidewatch_promql::{Answer, Cancel, Engine, QueryError};
 
 /// The most steps a range query may have, so that a typing error does not load a year of seconds.
@@ -161,12 +161,47 @@ fn query_error(error: QueryError) -> ApiError {
     }
 }
 
-/// Exemplars are not stored: the expression is checked and nothing is found.
-pub(crate) async fn exemplars(headers: HeaderMap, parameters: Parameters) -> Result<Response, ApiError> {
-    tidewatch_promql::format_query(parameters.get("query")).map_err(ApiError::bad_data)?;
-    parameters.time("start", 0)?;
-    parameters.time("end", 0)?;
-    Ok(success::<[(); 0]>(&[], Encoding::accepted_by(&headers)))
+/// The exemplars of every series that a selector of the expression names.
+pub(crate) async fn exemplars(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let start = parameters.time("start", i64::MIN)?;
+    let end = parameters.time("end", i64::MAX)?;
+    if end < start {
+        return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
+    }
+    let matcher_sets = tidewatch_promql::selectors(parameters.get("query")).map_err(ApiError::bad_data)?;
+    let encoding = Encoding::accepted_by(&headers);
+    let make = move || {
+        if matcher_sets.is_empty() {
+            return success::<[(); 0]>(&[], encoding);
+        }
+        let query = LabelQuery { matcher_sets: &matcher_sets, start, end };
+        match shared.state.store.exemplars(&query) {
+            Ok(found) => success(&found.iter().map(exemplars_of).collect::<Vec<_>>(), encoding),
+            Err(error) => ApiError::new(ErrorType::Internal, error).into_response(),
+        }
+    };
+    Ok(on_blocking_thread(make).await)
+}
+
+/// One series of the answer; values are texts as in every answer, times are seconds.
+fn exemplars_of(series: &SeriesExemplars) -> serde_json::Value {
+    let map = |labels: &Labels| {
+        labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<serde_json::Map<_, _>>()
+    };
+    let exemplars = series.exemplars.iter().map(|exemplar| {
+        let mut value = String::new();
+        push_go_float(&mut value, exemplar.value);
+        serde_json::json!({
+            "labels": map(&exemplar.labels),
+            "value": value,
+            "timestamp": exemplar.timestamp as f64 / 1000.0,
+        })
+    });
+    serde_json::json!({ "seriesLabels": map(&series.labels), "exemplars": exemplars.collect::<Vec<_>>() })
 }
 
 pub(crate) async fn format(headers: HeaderMap, parameters: Parameters) -> Response {

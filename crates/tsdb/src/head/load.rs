@@ -6,20 +6,22 @@
 
 use super::{Head, Series};
 use crate::error::TsdbError;
+use crate::exemplars::{Exemplars, Verdict};
 use crate::mapped::{ChunkRefs, LoadedChunks};
 use crate::wal::{
-    Record, RecordReader, last_checkpoint, list_segments, read_samples, read_samples_v2, read_series,
-    repair_segment, segment_path,
+    Record, RecordReader, last_checkpoint, list_segments, read_exemplars, read_samples, read_samples_v2,
+    read_series, repair_segment, segment_path,
 };
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use tidewatch_model::Labels;
+use tidewatch_model::{Exemplar, Labels};
 
 /// A head read from disk.
 pub(crate) struct Loaded {
     pub(crate) head: Head,
+    pub(crate) exemplars: Exemplars,
     /// The highest id in use.
     pub(crate) last_id: u64,
     /// Samples read from the log.
@@ -37,6 +39,7 @@ pub(crate) type Relieve<'a> = dyn FnMut(&mut Head, &mut Vec<u32>) + 'a;
 
 struct Loader<'a> {
     head: Head,
+    exemplars: Exemplars,
     last_id: u64,
     /// The slot of each id of the log.
     slots: HashMap<u64, u32>,
@@ -59,11 +62,13 @@ const WAITING: usize = 5_000;
 pub(crate) fn load<'a>(
     wal: &Path,
     chunks: LoadedChunks,
+    exemplars: Exemplars,
     relieve: &'a mut Relieve<'a>,
 ) -> Result<Loaded, TsdbError> {
     let last_id = chunks.series.keys().copied().max().unwrap_or(0);
     let mut loader = Loader {
         head: Head { files: Arc::new(chunks.files), ..Head::default() },
+        exemplars,
         last_id,
         slots: HashMap::new(),
         chunks: chunks.series,
@@ -127,6 +132,7 @@ impl Loader<'_> {
             Record::Series(wire) => read_series(wire, |id, labels| self.series(id, labels)),
             Record::Samples(wire) => read_samples(wire, |id, time, value| self.sample(id, time, value)),
             Record::SamplesV2(wire) => read_samples_v2(wire, |id, time, value| self.sample(id, time, value)),
+            Record::Exemplars(wire) => read_exemplars(wire, |id, exemplar| self.exemplar(id, exemplar)),
             Record::Other(kind) => {
                 *self.passed_over.entry(kind).or_default() += 1;
                 Some(())
@@ -174,6 +180,13 @@ impl Loader<'_> {
         }
     }
 
+    fn exemplar(&mut self, id: u64, exemplar: Exemplar) {
+        let Some(series) = self.slots.get(&id).and_then(|slot| self.head.series(*slot)) else { return };
+        if self.exemplars.judge(series.id(), &exemplar) == Verdict::New {
+            self.exemplars.push(series.id(), exemplar);
+        }
+    }
+
     fn finish(mut self, mut notices: Vec<String>) -> Loaded {
         (self.relieve)(&mut self.head, &mut self.full);
         if self.unknown > 0 {
@@ -187,6 +200,7 @@ impl Loader<'_> {
         }
         Loaded {
             head: self.head,
+            exemplars: self.exemplars,
             last_id: self.last_id,
             samples: self.samples,
             waiting: self.full,

@@ -1,4 +1,4 @@
-//! What stands in a record: series with their labels, and samples.
+//! What stands in a record: series with their labels, samples, and exemplars.
 //!
 //! Input: accepted rows, or the bytes of a record. Output: record bytes for the writer, or series and samples for
 //! `head::load`. Samples are written in version 1, which every Prometheus reads; version 2 (start timestamps) is
@@ -9,13 +9,15 @@
 //! samples  2 | id₀ u64 | t₀ u64 | Δid varint | Δt varint | value u64 | Δid | …          Δ to id₀ and t₀
 //! samples 11 | id varint | t₀ varint | start varint | value u64 | Δid varint | Δt varint | start u8 [varint] | value u64 | …
 //!                                                                 Δid to the sample before, Δt to t₀
+//! exemplars 4 | id₀ u64 | t₀ u64 | Δid varint | Δt varint | value u64 | labels uvarint | (length uvarint, text) × 2 per label | Δid | …
 //! ```
 
 use crate::wire::{Wire, put_text, put_uvarint, put_varint};
-use tidewatch_model::{Labels, LabelsBuilder};
+use tidewatch_model::{Exemplar, Labels, LabelsBuilder};
 
 const SERIES: u8 = 1;
 const SAMPLES: u8 = 2;
+const EXEMPLARS: u8 = 4;
 const SAMPLES_V2: u8 = 11;
 /// Marks in version 2: no start timestamp, the same as before, or one that follows.
 const START_FOLLOWS: u8 = 2;
@@ -26,6 +28,7 @@ pub(crate) enum Record<'a> {
     Series(Wire<'a>),
     Samples(Wire<'a>),
     SamplesV2(Wire<'a>),
+    Exemplars(Wire<'a>),
     /// Something this program passes over, by its name.
     Other(&'static str),
 }
@@ -38,7 +41,7 @@ impl<'a> Record<'a> {
             Some(SAMPLES) => Self::Samples(wire),
             Some(SAMPLES_V2) => Self::SamplesV2(wire),
             Some(3) => Self::Other("tombstones"),
-            Some(4) => Self::Other("exemplars"),
+            Some(EXEMPLARS) => Self::Exemplars(wire),
             Some(6) => Self::Other("metadata"),
             Some(7..=10 | 12 | 13) => Self::Other("native histogram samples"),
             Some(14) => Self::Other("minimum valid times"),
@@ -52,12 +55,32 @@ pub(crate) fn read_series(mut wire: Wire<'_>, mut each: impl FnMut(u64, Labels))
     let mut pairs = Vec::new();
     while !wire.is_empty() {
         let id = wire.u64()?;
-        let count = wire.uvarint()?;
-        pairs.clear();
-        for _ in 0..count {
-            pairs.push((wire.text()?, wire.text()?));
-        }
-        each(id, labels_of(&pairs));
+        each(id, read_labels(&mut wire, &mut pairs)?);
+    }
+    Some(())
+}
+
+fn read_labels<'a>(wire: &mut Wire<'a>, pairs: &mut Vec<(&'a str, &'a str)>) -> Option<Labels> {
+    let count = wire.uvarint()?;
+    pairs.clear();
+    for _ in 0..count {
+        pairs.push((wire.text()?, wire.text()?));
+    }
+    Some(labels_of(pairs))
+}
+
+/// Gives each exemplar of a record with the id of its series; `None` when the record is malformed.
+pub(crate) fn read_exemplars(mut wire: Wire<'_>, mut each: impl FnMut(u64, Exemplar)) -> Option<()> {
+    if wire.is_empty() {
+        return Some(());
+    }
+    let (id, time) = (wire.u64()?, wire.i64()?);
+    let mut pairs = Vec::new();
+    while !wire.is_empty() {
+        let id = id.wrapping_add_signed(wire.varint()?);
+        let timestamp = time.wrapping_add(wire.varint()?);
+        let value = f64::from_bits(wire.u64()?);
+        each(id, Exemplar { labels: read_labels(&mut wire, &mut pairs)?, timestamp, value });
     }
     Some(())
 }
@@ -122,16 +145,53 @@ impl SeriesEncoder {
             self.0.push(SERIES);
         }
         self.0.extend_from_slice(&id.to_be_bytes());
-        put_uvarint(&mut self.0, labels.len() as u64);
-        for (name, value) in labels {
-            put_text(&mut self.0, name);
-            put_text(&mut self.0, value);
-        }
+        put_labels(&mut self.0, labels);
     }
 
     /// The record; empty without series.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+    put_uvarint(out, labels.len() as u64);
+    for (name, value) in labels {
+        put_text(out, name);
+        put_text(out, value);
+    }
+}
+
+/// Builds exemplar records.
+#[derive(Default)]
+pub(crate) struct ExemplarEncoder {
+    bytes: Vec<u8>,
+    id: u64,
+    time: i64,
+}
+
+impl ExemplarEncoder {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    pub(crate) fn push(&mut self, id: u64, exemplar: &Exemplar) {
+        let time = exemplar.timestamp;
+        if self.bytes.is_empty() {
+            (self.id, self.time) = (id, time);
+            self.bytes.push(EXEMPLARS);
+            self.bytes.extend_from_slice(&id.to_be_bytes());
+            self.bytes.extend_from_slice(&time.to_be_bytes());
+        }
+        put_varint(&mut self.bytes, id.wrapping_sub(self.id).cast_signed());
+        put_varint(&mut self.bytes, time.wrapping_sub(self.time));
+        self.bytes.extend_from_slice(&exemplar.value.to_bits().to_be_bytes());
+        put_labels(&mut self.bytes, &exemplar.labels);
+    }
+
+    /// The record; empty without exemplars.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -219,10 +279,26 @@ mod tests {
         }
 
         #[test]
+        fn exemplars_round_trip(rows in proptest::collection::vec((any::<u64>(), any::<i64>(), any::<f64>(), "[a-z]{1,9}"), 0..20)) {
+            let mut encoder = ExemplarEncoder::default();
+            let exemplar = |time: i64, value: f64, text: &str| Exemplar {
+                labels: Labels::from_pairs([("trace_id", text)]), timestamp: time, value,
+            };
+            let rows: Vec<_> = rows.iter().map(|(id, time, value, text)| (*id, exemplar(*time, *value, text))).collect();
+            rows.iter().for_each(|(id, exemplar)| encoder.push(*id, exemplar));
+            let mut read = Vec::new();
+            if let Record::Exemplars(wire) = Record::new(encoder.bytes()) {
+                read_exemplars(wire, |id, exemplar| read.push((id, exemplar))).unwrap();
+            }
+            prop_assert_eq!(read, rows);
+        }
+
+        #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = read_series(Wire(&bytes), |_, _| {});
             let _ = read_samples(Wire(&bytes), |_, _, _| {});
             let _ = read_samples_v2(Wire(&bytes), |_, _, _| {});
+            let _ = read_exemplars(Wire(&bytes), |_, _| {});
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::fixture::{HOUR, MINUTE, START, as_if_killed, everything, files, names, open, samples, scrape};
 use std::fs;
-use tidewatch_model::{Append, Batch, Labels, SeriesRef, stale_nan};
+use tidewatch_model::{
+    Append, Batch, Exemplar, LabelQuery, Labels, MatchOp, Matcher, Select, SeriesExemplars, SeriesRef,
+    stale_nan,
+};
 use tidewatch_tsdb::{Tsdb, TsdbError, TsdbOptions};
 
 /// Four hours of 20 series: full chunks, open chunks, and a series that came and went.
@@ -205,4 +208,52 @@ fn records_of_other_kinds_are_passed_over_with_a_notice() {
     let tsdb = open(folder.path());
     assert_eq!(tsdb.notices(), ["wal: 1 records of tombstones are not read"]);
     assert_eq!(samples(&everything(&tsdb)), 3);
+}
+
+#[test]
+fn exemplars_survive_kills_and_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let tsdb = open(folder.path());
+    let labels = |name: &str| Labels::from_pairs([("__name__", name)]);
+    let exemplar = |trace: &str, timestamp| Exemplar {
+        labels: Labels::from_pairs([("trace_id", trace)]),
+        timestamp,
+        value: 0.25,
+    };
+    let mut batch = Batch::default();
+    for (name, trace, time) in [("b", "1", START), ("a", "2", START + 1), ("b", "3", START + 2)] {
+        batch.push(SeriesRef::UNKNOWN, labels(name), time, 1.0);
+        batch.push_exemplar(exemplar(trace, time));
+    }
+    // its sample is refused, so it goes too
+    batch.push(SeriesRef::UNKNOWN, labels("b"), START, 2.0);
+    batch.push_exemplar(exemplar("4", START + 3));
+    let appended = tsdb.append(&mut batch).unwrap();
+    assert_eq!((appended.accepted, appended.rejected), (3, 1));
+    let found = |tsdb: &Tsdb, start, end| {
+        let sets = [vec![Matcher::new("__name__", MatchOp::Regex, "a|b").unwrap()], vec![]];
+        let query = LabelQuery { matcher_sets: &sets[..1], start, end };
+        tsdb.exemplars(&query).unwrap()
+    };
+    let all = vec![
+        SeriesExemplars { labels: labels("a"), exemplars: vec![exemplar("2", START + 1)] },
+        SeriesExemplars {
+            labels: labels("b"),
+            exemplars: vec![exemplar("1", START), exemplar("3", START + 2)],
+        },
+    ];
+    assert_eq!(found(&tsdb, START, START + 9), all);
+    assert_eq!(
+        found(&tsdb, START + 2, START + 9),
+        [SeriesExemplars { exemplars: all[1].exemplars[1..].into(), ..all[1].clone() }]
+    );
+    let stats = tsdb.stats();
+    let counts = (stats.exemplars, stats.exemplar_series, stats.exemplars_appended, stats.exemplars_dropped);
+    assert_eq!(counts, (3, 2, 3, 1));
+    assert_eq!(found(&open(as_if_killed(folder.path()).path()), START, START + 9), all);
+    tsdb.maintain(START).unwrap();
+    tsdb.maintain(START + 3 * HOUR).unwrap();
+    assert_eq!(names(&folder.path().join("wal")), ["00000001", "checkpoint.00000000"]);
+    let again = open(as_if_killed(folder.path()).path());
+    assert_eq!((found(&again, START, START + 9), again.notices().len()), (all, 0));
 }
