@@ -3,6 +3,8 @@
 //! Input: [`Manifests`]. Output: [`Diagnostic`]s in the order of the files. Nothing is looked up outside of the
 //! manifests, so what a cluster provides besides them cannot be known here and is at most a warning.
 
+mod messaging;
+
 use crate::pod::{Container, VolumeSource};
 use crate::probe::Handler;
 use crate::{Deployment, EnvSource, ManifestError, Manifests, ObjectMeta, PortRef, Service};
@@ -35,6 +37,7 @@ pub fn check(manifests: &Manifests) -> Vec<Diagnostic> {
         check_deployment(manifests, deployment, &mut found);
     }
     check_autoscalers(manifests, &mut found);
+    messaging::check(manifests, &mut found);
     for other in &manifests.others {
         if ["StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"].contains(&other.kind.as_str())
         {
@@ -95,7 +98,7 @@ fn check_service(manifests: &Manifests, service: &Service, found: &mut Findings)
         .filter(|deployment| deployment.meta.namespace == service.meta.namespace)
         .filter(|deployment| service.selects(&deployment.template.labels))
         .collect();
-    if pods.is_empty() {
+    if pods.is_empty() && !selects_kafka(manifests, service) {
         let message = format!(
             "selects no pods: no Deployment's pods in {:?} have {:?}",
             service.meta.namespace, service.selector
@@ -134,6 +137,16 @@ fn check_service(manifests: &Manifests, service: &Service, found: &mut Findings)
             }
         }
     }
+}
+
+/// Whether a Service selects pods that Strimzi makes: brokers, or the exporter.
+fn selects_kafka(manifests: &Manifests, service: &Service) -> bool {
+    manifests.kafka_clusters().iter().any(|cluster| {
+        let brokers = cluster.pools.iter().map(|pool| cluster.pod_labels(pool));
+        let exporter = cluster.exporter.then(|| cluster.exporter_labels());
+        cluster.meta.namespace == service.meta.namespace
+            && brokers.chain(exporter).any(|labels| service.selects(&labels))
+    })
 }
 
 fn check_deployment(manifests: &Manifests, deployment: &Deployment, found: &mut Findings) {
