@@ -24,8 +24,8 @@ async function failure(response: Response): Promise<ApiError> {
   const text = await response.text();
   let message = text.trim().slice(0, 2000);
   try {
-    const body = JSON.parse(text) as { error?: string; message?: string };
-    message = body.error ?? body.message ?? message;
+    const body = JSON.parse(text) as { error?: string; message?: string; errors?: { msg?: string }[] | null };
+    message = body.error ?? body.message ?? body.errors?.[0]?.msg ?? message;
   } catch {
     // not JSON: the text itself is the message
   }
