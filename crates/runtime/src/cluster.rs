@@ -8,7 +8,7 @@ use crate::events::{About, Events};
 use crate::guard::Guard;
 use crate::launch;
 use crate::network::Network;
-use crate::pod::{Pod, Workload};
+use crate::pod::{Pod, Workload, WorkloadKind};
 use crate::process::Spawner;
 use crate::resolve::ServiceNames;
 use crate::status::PodStatus;
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidewatch_manifest::{Container, Endpoints, Manifests, Quantity, Settings};
+use tidewatch_manifest::{Container, Endpoints, Manifests, Quantity, Service, Settings};
 use tidewatch_model::{Clock, SystemClock};
 use tokio::sync::{Semaphore, watch};
 
@@ -33,6 +33,10 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) manifests: Arc<Manifests>,
+    /// The Services of the manifests, and those that operators would make.
+    pub(crate) services: Vec<Service>,
+    /// The tidewatch program, for sidecars and brokers; empty when there is none.
+    pub(crate) program: PathBuf,
     pub(crate) settings: Settings,
     pub(crate) settings_folder: PathBuf,
     pub(crate) bin_folder: PathBuf,
@@ -66,6 +70,11 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 impl Cluster {
+    /// What runs Deployments, without what operators would run.
+    pub(crate) fn deployments(&self) -> impl Iterator<Item = &Arc<Workload>> {
+        self.workloads.iter().filter(|workload| workload.kind == WorkloadKind::Deployment)
+    }
+
     fn pods_locked(&self) -> MutexGuard<'_, BTreeMap<(String, String), Arc<Pod>>> {
         self.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,7 +86,11 @@ impl Cluster {
 
     /// The pods of a workload.
     pub(crate) fn pods_of(&self, workload: &Workload) -> Vec<Arc<Pod>> {
-        let own = |pod: &&Arc<Pod>| pod.namespace == workload.namespace && pod.workload.name == workload.name;
+        let own = |pod: &&Arc<Pod>| {
+            pod.namespace == workload.namespace
+                && pod.workload.kind == workload.kind
+                && pod.workload.name == workload.name
+        };
         self.pods_locked().values().filter(own).cloned().collect()
     }
 
@@ -122,7 +135,7 @@ impl Cluster {
         // Made under the lock of the receivers, so that an older list never replaces a newer one.
         self.endpoints.send_if_modified(|current| {
             let statuses: Vec<PodStatus> = self.pods().iter().map(|pod| pod.status().clone()).collect();
-            let new = endpoints::of_services(&self.manifests.services, &statuses);
+            let new = endpoints::of_services(&self.services, &statuses);
             let changed = **current != new;
             if changed {
                 *current = Arc::new(new);

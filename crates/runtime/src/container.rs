@@ -41,11 +41,13 @@ enum Run {
 
 impl ContainerTask {
     pub(crate) fn main(cluster: &Arc<Cluster>, pod: &Arc<Pod>, index: usize) -> Self {
-        Self { cluster: Arc::clone(cluster), pod: Arc::clone(pod), index, init: false, stop: pod.stopping() }
+        let stop = pod.stopping(pod.workload.containers[index].sidecar);
+        Self { cluster: Arc::clone(cluster), pod: Arc::clone(pod), index, init: false, stop }
     }
 
     pub(crate) fn init(cluster: &Arc<Cluster>, pod: &Arc<Pod>, index: usize) -> Self {
-        Self { init: true, ..Self::main(cluster, pod, index) }
+        let stop = pod.stopping(false);
+        Self { cluster: Arc::clone(cluster), pod: Arc::clone(pod), index, init: true, stop }
     }
 
     fn container(&self) -> &Container {
@@ -214,13 +216,13 @@ impl ContainerTask {
         };
         let probes = (!self.init).then(|| tokio::spawn(prober.run(id.to_owned())));
 
-        let mut stop = self.pod.stopping();
+        let mut stop = self.stop.clone();
         let ended = tokio::select! {
             ended = process.wait() => ended,
             () = told_to_stop(&mut stop) => {
                 self.update(|status| status.ready = false);
                 self.tell(false, "Killing", format!("Stopping container {}", self.container().name));
-                self.end(&process, self.pod.workload.template.termination_grace_period, id).await
+                self.end(&process, self.pod.grace(self.container().sidecar), id).await
             }
             Some(Kill { message, grace }) = kills.recv() => {
                 self.update(|status| status.ready = false);

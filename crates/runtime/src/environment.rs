@@ -5,6 +5,7 @@
 //! environment a process gets `PATH`, the locale and the time zone. Values are never logged.
 
 use crate::cluster::Cluster;
+use crate::dapr;
 use crate::guard::INSTANCE_VARIABLE;
 use crate::pod::Pod;
 use std::collections::BTreeMap;
@@ -51,6 +52,11 @@ impl<'a> Environment<'a> {
         if pod.workload.template.enable_service_links {
             environment.add_service_links();
         }
+        if pod.workload.dapr.is_some() && container.name != dapr::CONTAINER {
+            for (name, value) in dapr::application_variables(pod) {
+                environment.values.insert(name.to_owned(), value.into());
+            }
+        }
         environment.add_objects(container)?;
         for variable in &container.env {
             if let Some(value) = environment.value_of(container, &variable.name, &variable.source)? {
@@ -90,7 +96,7 @@ impl<'a> Environment<'a> {
 
     /// `SHOP_SERVICE_HOST`, `SHOP_SERVICE_PORT`, `SHOP_PORT_80_TCP_ADDR`, … for the Services of the namespace.
     fn add_service_links(&mut self) {
-        for service in &self.cluster.manifests.services {
+        for service in self.cluster.services.iter().filter(|service| !service.headless) {
             let key = (service.meta.namespace.clone(), service.meta.name.clone());
             let Some(address) =
                 self.cluster.names.addresses.get(&key).filter(|_| key.0 == self.pod.namespace)

@@ -79,6 +79,32 @@ pub enum RuntimeError {
         /// The name of a namespace, container or volume.
         name: String,
     },
+    /// The annotations of a pod's sidecar cannot be used.
+    #[error("Deployment {deployment} is not run: {message}")]
+    Sidecar {
+        /// The Deployment as `namespace/name`.
+        deployment: String,
+        /// Which annotation, and the remedy.
+        message: String,
+    },
+    /// A Kafka cluster without a node that could be a broker.
+    #[error(
+        "Kafka {cluster} is not run: it has no broker\n  hint: add a KafkaNodePool with the role broker, one replica or more, and the label strimzi.io/cluster"
+    )]
+    NoBroker {
+        /// The cluster as `namespace/name`.
+        cluster: String,
+    },
+    /// A Kafka cluster of several brokers.
+    #[error(
+        "Kafka {cluster} asks for {brokers} brokers, one is run: the local broker replicates nothing\n  hint: several brokers need a cluster; the topics and their partitions are the same with one"
+    )]
+    OneBroker {
+        /// The cluster as `namespace/name`.
+        cluster: String,
+        /// How many the node pools ask for.
+        brokers: u64,
+    },
     /// No such Deployment.
     #[error("there is no Deployment {namespace}/{name}")]
     NoSuchDeployment {

@@ -8,6 +8,8 @@ use crate::environment::Environment;
 use crate::names;
 use crate::pod::Pod;
 use crate::process::Launch;
+use crate::{dapr, kafka};
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,18 +27,31 @@ pub(crate) struct Blocked {
     pub(crate) message: String,
 }
 
-/// The image's entry in `tidewatch.yaml`.
+/// The image's entry in `tidewatch.yaml`; for sidecars and brokers without one, the tidewatch program.
 pub(crate) fn image_of<'a>(
     cluster: &'a Cluster,
     pod: &Pod,
     container: &Container,
-) -> Result<&'a ImageCommand, Blocked> {
-    cluster.settings.image(&container.image).ok_or_else(|| {
+) -> Result<Cow<'a, ImageCommand>, Blocked> {
+    if let Some(image) = cluster.settings.image(&container.image) {
+        return Ok(Cow::Borrowed(image));
+    }
+    let subcommand = pod.workload.built_in(&container.name);
+    if let Some(subcommand) = subcommand.filter(|_| !cluster.program.as_os_str().is_empty()) {
+        let program = cluster.program.to_string_lossy().into_owned();
+        let command = vec![program, subcommand.to_owned()];
+        return Ok(Cow::Owned(ImageCommand { command, ..ImageCommand::default() }));
+    }
+    Err({
         let name = short_image_name(&container.image);
         let message = format!(
-            "Deployment {}/{}, container {}: there is no command for image {:?}; hint: images are not pulled, add to \
+            "{} {}/{}, container {}: there is no command for image {:?}; hint: images are not pulled, add to \
              tidewatch.yaml:\n  images:\n    {name}:\n      command: [\"{{bin}}/{name}\"]",
-            pod.namespace, pod.workload.name, container.name, container.image
+            pod.workload.kind.owner(),
+            pod.namespace,
+            pod.workload.name,
+            container.name,
+            container.image
         );
         Blocked { reason: "ErrImagePull", message }
     })
@@ -61,8 +76,10 @@ fn blocked(message: String) -> Blocked {
 
 fn prepare_now(cluster: &Cluster, pod: &Pod, container: &Container, id: &str) -> Result<Launch, Blocked> {
     let image = image_of(cluster, pod, container)?;
+    let image = image.as_ref();
     let environment = Environment::build(cluster, pod, container, image).map_err(blocked)?;
     fill_volumes(cluster, pod, container).map_err(blocked)?;
+    provide_files(cluster, pod, container).map_err(blocked)?;
     let mut command = image.command.iter().map(|part| cluster.fill(part, pod));
     let program = cluster.relative(&command.next().unwrap_or_default());
     // `$(…)` and `$$` stay as they are in these: they may be a shell's.
@@ -149,11 +166,25 @@ fn write_files(folder: &Path, files: &[(&String, &[u8])]) -> io::Result<()> {
         if !names::is_file_name(name) {
             return Err(io::Error::other(format!("the key {name:?} cannot be a file's name")));
         }
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join(name))?;
-        io::Write::write_all(&mut file, content)?;
+        write_private(&folder.join(name), content)?;
     }
     Ok(())
+}
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, content)
+}
+
+/// The files that a sidecar or a broker reads.
+fn provide_files(cluster: &Cluster, pod: &Pod, container: &Container) -> Result<(), String> {
+    match (&pod.workload.dapr, &pod.workload.topics) {
+        (Some(sidecar), _) if container.name == dapr::CONTAINER => dapr::provide_files(cluster, pod, sidecar),
+        (_, Some(topics)) if container.name == kafka::CONTAINER => kafka::provide_files(pod, topics),
+        _ => Ok(()),
+    }
 }
 
 /// Says what to do about a program that does not start.

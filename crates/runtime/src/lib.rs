@@ -1,4 +1,5 @@
 //! Runs Deployments as processes of this machine: a pod is a process (or several) with a loopback address of its own.
+//! Pods that ask for Dapr get a sidecar, and a Strimzi Kafka becomes a broker: processes of the tidewatch program itself.
 //!
 //! Input: manifests and `tidewatch.yaml`. Output: running pods behind their Services, and everything a cluster would
 //! tell of them: endpoints, states, events, logs, and the metrics of kube-state-metrics, cAdvisor and node-exporter
@@ -23,12 +24,15 @@ mod procfs;
 mod check;
 mod cluster;
 mod container;
+mod dapr;
 mod data_folder;
 mod endpoints;
 mod environment;
 mod hook;
+mod kafka;
 mod launch;
 mod logs;
+mod plan;
 mod pod;
 mod prober;
 mod proxy;
@@ -47,6 +51,7 @@ pub use events::RuntimeEvent;
 pub use guard::{GuardCommand, run_guard};
 pub use open_files::raise_open_file_limit;
 pub use procfs::holder_of;
-pub use runtime::{Runtime, RuntimeSpec};
+pub use resolve::ExternalService;
+pub use runtime::{KafkaBootstrap, Runtime, RuntimeSpec};
 pub use services::Exposed;
 pub use status::{ContainerState, ContainerStatus, PodPhase, PodStatus, Termination};

@@ -7,31 +7,65 @@ use crate::RuntimeError;
 use crate::child::Process;
 use crate::cluster::{Cluster, Node, now_ms};
 use crate::container::ContainerTask;
-use crate::names;
 use crate::status::{ContainerState, ContainerStatus, PodPhase, PodStatus};
 use crate::usage::UsageFloor;
+use crate::{dapr, kafka, names};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidewatch_manifest::{Container, Deployment, PodRef, PodTemplate};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tidewatch_manifest::{Container, DaprSidecar, Deployment, PodRef, PodTemplate};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 
-/// A Deployment that is run.
+/// What made a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkloadKind {
+    /// A Deployment, through a ReplicaSet.
+    Deployment,
+    /// A node pool of a Kafka cluster, as Strimzi runs it.
+    StrimziPodSet,
+}
+
+impl WorkloadKind {
+    /// The object of the manifests.
+    pub(crate) fn owner(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StrimziPodSet => "KafkaNodePool",
+        }
+    }
+
+    /// The object that owns the pods.
+    pub(crate) fn controller(self) -> &'static str {
+        match self {
+            Self::Deployment => "ReplicaSet",
+            Self::StrimziPodSet => "StrimziPodSet",
+        }
+    }
+}
+
+/// A Deployment, or a broker of a Kafka cluster, that is run.
 #[derive(Debug)]
 pub(crate) struct Workload {
     pub(crate) namespace: String,
     pub(crate) name: String,
+    pub(crate) kind: WorkloadKind,
     pub(crate) template: PodTemplate,
     /// Run to completion, in this order.
     pub(crate) init: Vec<Container>,
     /// Run side by side.
     pub(crate) containers: Vec<Container>,
     pub(crate) template_hash: String,
-    pub(crate) replica_set: String,
+    /// The name of the ReplicaSet or StrimziPodSet.
+    pub(crate) controller: String,
+    /// The sidecar that its annotations ask for.
+    pub(crate) dapr: Option<DaprSidecar>,
+    /// The topics of a broker, as a JSON list.
+    pub(crate) topics: Option<String>,
     pub(crate) created_ms: i64,
     pub(crate) replicas: AtomicU32,
 }
@@ -52,10 +86,14 @@ impl Workload {
             let deployment = format!("{}/{}", meta.namespace, meta.name);
             return Err(RuntimeError::NotAFolderName { deployment, name: name.clone() });
         }
-        Ok(Self::of_named(deployment, replicas))
+        let dapr = dapr::of_template(template, &meta.name).map_err(|message| RuntimeError::Sidecar {
+            deployment: format!("{}/{}", meta.namespace, meta.name),
+            message,
+        })?;
+        Ok(Self::of_named(deployment, dapr, replicas))
     }
 
-    fn of_named(deployment: &Deployment, replicas: u32) -> Self {
+    fn of_named(deployment: &Deployment, dapr: Option<DaprSidecar>, replicas: u32) -> Self {
         let template = &deployment.template;
         let template_hash = names::template_hash(template.fingerprint);
         let (sidecars, init): (Vec<Container>, Vec<Container>) =
@@ -63,13 +101,30 @@ impl Workload {
         Self {
             namespace: deployment.meta.namespace.clone(),
             name: deployment.meta.name.clone(),
+            kind: WorkloadKind::Deployment,
             init,
-            containers: sidecars.into_iter().chain(template.containers.iter().cloned()).collect(),
-            replica_set: format!("{}-{template_hash}", deployment.meta.name),
+            containers: sidecars
+                .into_iter()
+                .chain(template.containers.iter().cloned())
+                .chain(dapr.as_ref().map(dapr::container))
+                .collect(),
+            dapr,
+            topics: None,
+            controller: format!("{}-{template_hash}", deployment.meta.name),
             template_hash,
             template: template.clone(),
             created_ms: now_ms(),
             replicas: AtomicU32::new(replicas),
+        }
+    }
+
+    /// What the tidewatch program is asked to be for a container that is not the user's own.
+    pub(crate) fn built_in(&self, container: &str) -> Option<&'static str> {
+        match self.kind {
+            WorkloadKind::Deployment => {
+                (self.dapr.is_some() && container == dapr::CONTAINER).then_some(dapr::SUBCOMMAND)
+            }
+            WorkloadKind::StrimziPodSet => (container == kafka::CONTAINER).then_some(kafka::SUBCOMMAND),
         }
     }
 
@@ -102,14 +157,26 @@ pub(crate) struct Pod {
     /// The running instance of each container.
     live: Mutex<Vec<Option<Arc<Live>>>>,
     stop: watch::Sender<bool>,
+    /// Sidecars end when the other containers have.
+    stop_sidecars: watch::Sender<bool>,
+    /// When the pod was told to end.
+    told_to_end: OnceLock<Instant>,
 }
 
 impl Pod {
     pub(crate) fn new(cluster: &Cluster, workload: &Arc<Workload>) -> Self {
-        let (name, uid) = (format!("{}-{}", workload.replica_set, names::pod_suffix()), names::uid());
+        let (name, uid) = (name_of_next(workload), names::uid());
         let ip = cluster.network.pod();
         let mut labels = workload.template.labels.clone();
-        labels.insert("pod-template-hash".to_owned(), workload.template_hash.clone());
+        match workload.kind {
+            WorkloadKind::Deployment => {
+                labels.insert("pod-template-hash".to_owned(), workload.template_hash.clone());
+            }
+            WorkloadKind::StrimziPodSet => {
+                labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), name.clone());
+                labels.insert("strimzi.io/pod-name".to_owned(), name.clone());
+            }
+        }
         let images =
             workload.containers.iter().map(|container| (container.name.clone(), container.image.clone()));
         let reference = PodRef {
@@ -119,8 +186,8 @@ impl Pod {
             node: cluster.node.name.clone(),
             host_ip: cluster.node.ip.to_string(),
             phase: PodPhase::Pending.as_str().to_owned(),
-            controller_kind: "ReplicaSet".to_owned(),
-            controller_name: workload.replica_set.clone(),
+            controller_kind: workload.kind.controller().to_owned(),
+            controller_name: workload.controller.clone(),
             labels,
             annotations: workload.template.annotations.clone(),
             images: images.collect(),
@@ -128,7 +195,10 @@ impl Pod {
         let status = PodStatus {
             pod: Arc::new(reference),
             ip,
-            deployment: workload.name.clone(),
+            deployment: match workload.kind {
+                WorkloadKind::Deployment => workload.name.clone(),
+                WorkloadKind::StrimziPodSet => String::new(),
+            },
             phase: PodPhase::Pending,
             ready: false,
             ready_since_ms: None,
@@ -148,6 +218,8 @@ impl Pod {
             status: Mutex::new(status),
             live: Mutex::new(vec![None; workload.containers.len()]),
             stop: watch::channel(false).0,
+            stop_sidecars: watch::channel(false).0,
+            told_to_end: OnceLock::new(),
         }
     }
 
@@ -175,9 +247,18 @@ impl Pod {
         }
     }
 
-    /// Whether the pod is to end, now and later.
-    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
+    /// Whether a container of the pod is to end, now and later.
+    pub(crate) fn stopping(&self, sidecar: bool) -> watch::Receiver<bool> {
+        if sidecar { self.stop_sidecars.subscribe() } else { self.stop.subscribe() }
+    }
+
+    /// How long a container that is told to end may take: a sidecar what the others have left, but 2 s at least.
+    pub(crate) fn grace(&self, sidecar: bool) -> Duration {
+        let whole = self.workload.template.termination_grace_period;
+        match self.told_to_end.get().filter(|_| sidecar) {
+            Some(told) => whole.saturating_sub(told.elapsed()).max(Duration::from_secs(2)),
+            None => whole,
+        }
     }
 
     /// Tells the pod to end: no new connection reaches it from now on.
@@ -185,6 +266,7 @@ impl Pod {
         cluster.update(self, |status| {
             status.deleted_ms.get_or_insert_with(now_ms);
         });
+        let _ = self.told_to_end.set(Instant::now());
         self.stop.send_replace(true);
     }
 
@@ -226,22 +308,35 @@ impl Pod {
         }
         if initialized && !*self.stop.borrow() {
             cluster.update(&self, |status| status.initialized_ms = Some(now_ms()));
-            let mut containers = JoinSet::new();
-            for index in 0..self.workload.containers.len() {
-                containers.spawn(ContainerTask::main(&cluster, &self, index).run());
+            let (mut containers, mut sidecars) = (JoinSet::new(), JoinSet::new());
+            for (index, container) in self.workload.containers.iter().enumerate() {
+                let tasks = if container.sidecar { &mut sidecars } else { &mut containers };
+                tasks.spawn(ContainerTask::main(&cluster, &self, index).run());
             }
             while containers.join_next().await.is_some() {}
+            self.stop_sidecars.send_replace(true);
+            while sidecars.join_next().await.is_some() {}
         }
         cluster.remove_pod(&self);
         let _ = spawn_blocking(move || self.give_up_folders(&cluster)).await;
     }
 
     fn give_up_folders(&self, cluster: &Cluster) {
-        let _ = fs::remove_dir_all(self.volumes_folder());
+        for folder in [self.volumes_folder(), dapr::folder_of(self), kafka::folder_of(self)] {
+            let _ = fs::remove_dir_all(folder);
+        }
         for container in self.workload.init.iter().chain(&self.workload.containers) {
             let _ = fs::remove_dir_all(self.container_folder(&container.name).join("work"));
         }
         cluster.keep_folder(&self.folder);
+    }
+}
+
+/// A pod's name: Strimzi's are numbered, and there is one of a pool here.
+fn name_of_next(workload: &Workload) -> String {
+    match workload.kind {
+        WorkloadKind::Deployment => format!("{}-{}", workload.controller, names::pod_suffix()),
+        WorkloadKind::StrimziPodSet => format!("{}-0", workload.controller),
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::RuntimeError;
 use crate::cluster::Cluster;
 use crate::events::About;
-use crate::pod::{Pod, Workload};
+use crate::pod::{Pod, Workload, WorkloadKind};
 use crate::status::{PodPhase, PodStatus};
 use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
@@ -32,12 +32,19 @@ pub(crate) fn initial(manifests: &Manifests, deployment: &Deployment) -> u32 {
 /// Keeps the tasks of pods; changes of one Deployment happen one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Replicas {
-    tasks: Mutex<Option<JoinSet<()>>>,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+/// The tasks of pods. Brokers end after all that may still use them.
+#[derive(Debug, Default)]
+struct Tasks {
+    pods: JoinSet<()>,
+    brokers: JoinSet<()>,
 }
 
 impl Replicas {
     pub(crate) fn new() -> Self {
-        Self { tasks: Mutex::new(Some(JoinSet::new())) }
+        Self { tasks: Mutex::new(Some(Tasks::default())) }
     }
 
     /// Brings a Deployment to a number of pods; nothing happens once the runtime is being ended.
@@ -53,6 +60,10 @@ impl Replicas {
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(tasks) = tasks.as_mut() else { return Ok(()) };
+        let tasks = match workload.kind {
+            WorkloadKind::Deployment => &mut tasks.pods,
+            WorkloadKind::StrimziPodSet => &mut tasks.brokers,
+        };
         while tasks.try_join_next().is_some() {}
         workload.replicas.store(replicas, Ordering::Relaxed);
         let mut active: Vec<Arc<Pod>> = cluster.pods_of(workload);
@@ -63,10 +74,12 @@ impl Replicas {
         }
         let direction = if wanted > now { "up" } else { "down" };
         let about = About { kind: "Deployment", namespace: &workload.namespace, name: &workload.name };
-        let message =
-            format!("Scaled {direction} replica set {} from {now} to {wanted}", workload.replica_set);
-        cluster.events.normal(about, "ScalingReplicaSet", message);
-        let about = About { kind: "ReplicaSet", name: &workload.replica_set, ..about };
+        if workload.kind == WorkloadKind::Deployment {
+            let message =
+                format!("Scaled {direction} replica set {} from {now} to {wanted}", workload.controller);
+            cluster.events.normal(about, "ScalingReplicaSet", message);
+        }
+        let about = About { kind: workload.kind.controller(), name: &workload.controller, ..about };
         for _ in now..wanted {
             let pod = Arc::new(Pod::new(cluster, workload));
             cluster.events.normal(about, "SuccessfulCreate", format!("Created pod: {}", pod.name));
@@ -88,13 +101,14 @@ impl Replicas {
         Ok(())
     }
 
-    /// Ends all pods and waits for them.
+    /// Ends all pods and waits for them: applications first, then the brokers that they may still write to.
     pub(crate) async fn end_all(&self, cluster: &Cluster) {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for pod in cluster.pods() {
-            pod.end(cluster);
-        }
-        if let Some(mut tasks) = tasks {
+        let Some(Tasks { mut pods, mut brokers }) = tasks else { return };
+        for (kind, tasks) in
+            [(WorkloadKind::Deployment, &mut pods), (WorkloadKind::StrimziPodSet, &mut brokers)]
+        {
+            cluster.pods().iter().filter(|pod| pod.workload.kind == kind).for_each(|pod| pod.end(cluster));
             while tasks.join_next().await.is_some() {}
         }
     }

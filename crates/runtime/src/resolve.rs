@@ -24,6 +24,19 @@ pub(crate) struct ServiceAddress {
     pub(crate) moved: Vec<(u16, u16)>,
 }
 
+/// A Service that is no object here, and stands for something that this machine serves: names lead to that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalService {
+    /// The namespace it would have in a cluster.
+    pub namespace: String,
+    /// The Service's name.
+    pub name: String,
+    /// Where it is reached.
+    pub ip: IpAddr,
+    /// Its port in a cluster, and the one at `ip`. Other ports stay as they are written.
+    pub ports: Vec<(u16, u16)>,
+}
+
 /// All Services by namespace and name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServiceNames {
@@ -34,6 +47,13 @@ const HOST_VARIABLES: [&str; 8] =
     ["HOST", "HOSTNAME", "ADDR", "ADDRESS", "SERVER", "SERVERS", "BROKERS", "ENDPOINT"];
 
 impl ServiceNames {
+    /// Adds a Service that is none of the manifests; one of theirs with the same name wins.
+    pub(crate) fn add_external(&mut self, service: &ExternalService) {
+        let key = (service.namespace.clone(), service.name.clone());
+        let moved = service.ports.iter().copied().filter(|(own, instead)| own != instead).collect();
+        self.addresses.entry(key).or_insert(ServiceAddress { ip: service.ip, moved });
+    }
+
     fn find(&self, token: &str, namespace: &str) -> Option<&ServiceAddress> {
         let token = token.trim_end_matches('.');
         let short = token

@@ -8,14 +8,17 @@ use crate::events::RuntimeEvent;
 use crate::guard::{Guard, GuardCommand, kill_marked};
 use crate::network::Network;
 use crate::open_files::OpenFiles;
+use crate::plan::Planned;
 use crate::pod::Workload;
 use crate::process::Spawner;
-use crate::replicas::{self, Replicas};
+use crate::replicas::Replicas;
+use crate::resolve::ExternalService;
 use crate::services::{Exposed, Opened};
 use crate::status::PodStatus;
 use crate::usage::Meter;
-use crate::{RuntimeError, cadvisor, data_folder, kube_state, logs, names, node_exporter};
+use crate::{RuntimeError, cadvisor, data_folder, kafka, kube_state, logs, names, node_exporter};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,10 +42,27 @@ pub struct RuntimeSpec {
     pub data_folder: PathBuf,
     /// Port on 127.0.0.1 by Service (`[namespace/]service[:port]`); 0 takes any. Used instead of the settings' own.
     pub expose: BTreeMap<String, u16>,
+    /// The tidewatch program, which is started as `sidecar` and `broker`. Without it, pods that ask for a sidecar and Kafka
+    /// clusters wait, and say so, unless `settings` name something for the images `daprd` and `kafka`.
+    pub program: PathBuf,
+    /// Services that are not among the manifests and that this machine serves, e.g. `jaeger` of `monitoring`. Their names
+    /// are replaced by these addresses; names of no Service stay as they are.
+    pub external: Vec<ExternalService>,
     /// The node's name; the machine's name when empty.
     pub node_name: String,
     /// How to start the guard; without one, grandchildren survive a SIGKILL of this process.
     pub guard: Option<GuardCommand>,
+}
+
+/// Where a Kafka cluster that runs here takes its clients' first connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaBootstrap {
+    /// The namespace of the Kafka object.
+    pub namespace: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The address of its bootstrap Service: open as long as the runtime, whether a broker is ready or not.
+    pub address: SocketAddr,
 }
 
 /// A running instance. When it is dropped, its processes are killed; [`Runtime::shutdown`] lets them end in order.
@@ -74,16 +94,14 @@ impl Runtime {
             })?),
             None => None,
         };
-        let mut opened = Opened::open(&spec.manifests, &network, &spec.expose);
-        let mut workloads = Vec::new();
-        for deployment in &spec.manifests.deployments {
-            match Workload::new(deployment, replicas::initial(&spec.manifests, deployment)) {
-                Ok(workload) => workloads.push(Arc::new(workload)),
-                Err(problem) => opened.problems.push(problem),
-            }
-        }
+        let planned = Planned::of(&spec.manifests, &data_folder);
+        let mut opened = Opened::open(&planned.services, &network, &spec.expose);
+        opened.problems.extend(planned.problems);
+        spec.external.iter().for_each(|service| opened.names.add_external(service));
         let cluster = Arc::new(Cluster {
-            workloads,
+            workloads: planned.workloads,
+            services: planned.services,
+            program: if spec.program.as_os_str().is_empty() { spec.program } else { absolute(&spec.program) },
             manifests: Arc::clone(&spec.manifests),
             settings: spec.settings,
             settings_folder: absolute(&spec.settings_folder),
@@ -151,6 +169,20 @@ impl Runtime {
         self.cluster.events.list()
     }
 
+    /// The Kafka clusters that run here, in the order of the manifests.
+    pub fn kafka_bootstrap(&self) -> Vec<KafkaBootstrap> {
+        let clusters = self.cluster.manifests.kafka_clusters().into_iter();
+        let bootstrap = clusters.filter_map(|cluster| {
+            let key = (cluster.meta.namespace.clone(), kafka::bootstrap_name(&cluster.meta.name));
+            let service = self.cluster.names.addresses.get(&key)?;
+            let moved = service.moved.iter().find(|(own, _)| *own == cluster.port);
+            let port = moved.map_or(cluster.port, |(_, instead)| *instead);
+            let address = SocketAddr::new(service.ip, port);
+            Some(KafkaBootstrap { namespace: cluster.meta.namespace, cluster: cluster.meta.name, address })
+        });
+        bootstrap.collect()
+    }
+
     /// How many replicas a Deployment is to have.
     pub fn replicas(&self, namespace: &str, deployment: &str) -> Option<u32> {
         let workload = self.workload(namespace, deployment)?;
@@ -158,10 +190,7 @@ impl Runtime {
     }
 
     fn workload(&self, namespace: &str, name: &str) -> Option<&Arc<Workload>> {
-        self.cluster
-            .workloads
-            .iter()
-            .find(|workload| workload.namespace == namespace && workload.name == name)
+        self.cluster.deployments().find(|workload| workload.namespace == namespace && workload.name == name)
     }
 
     /// Brings a Deployment to a number of replicas. Returns at once; pods that go end in their own time.

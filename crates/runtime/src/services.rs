@@ -3,17 +3,17 @@
 //! Input: the Services of the manifests and `expose`. Output: names for environment values, running proxies, and what
 //! could not be done, each with its remedy; the others run all the same.
 
-use crate::RuntimeError;
 use crate::cluster::Cluster;
 use crate::network::Network;
 use crate::procfs::holder_of;
 use crate::proxy::{self, Backends};
 use crate::resolve::{ServiceAddress, ServiceNames};
+use crate::{RuntimeError, dapr};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use tidewatch_manifest::{Manifests, Service, ServicePort};
+use tidewatch_manifest::{Service, ServicePort};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -54,14 +54,15 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Opens all listeners; nothing is carried before [`Opened::serve`], so that no pod can come too early.
-    pub(crate) fn open(manifests: &Manifests, network: &Network, expose: &BTreeMap<String, u16>) -> Self {
+    pub(crate) fn open(services: &[Service], network: &Network, expose: &BTreeMap<String, u16>) -> Self {
         let mut opened = Self::default();
-        let selecting = manifests.services.iter().filter(|service| !service.selector.is_empty());
+        let selecting =
+            services.iter().filter(|service| !service.selector.is_empty() && !dapr::is_sidecars(service));
         for (number, service) in selecting.enumerate() {
             opened.open_service(service, network.service(number));
         }
         for (name, port) in expose {
-            opened.expose(manifests, name, *port);
+            opened.expose(services, name, *port);
         }
         opened
     }
@@ -106,8 +107,8 @@ impl Opened {
         });
     }
 
-    fn expose(&mut self, manifests: &Manifests, name: &str, local_port: u16) {
-        let (service, port) = match find(manifests, name) {
+    fn expose(&mut self, services: &[Service], name: &str, local_port: u16) {
+        let (service, port) = match find(services, name) {
             Ok(found) => found,
             Err(error) => return self.problems.push(error),
         };
@@ -161,20 +162,18 @@ fn full_name(service: &Service) -> String {
 }
 
 /// The Service and port that `[namespace/]service[:port]` names: without a port the one named `http`, or the first.
-fn find<'a>(manifests: &'a Manifests, name: &str) -> Result<(&'a Service, &'a ServicePort), RuntimeError> {
+fn find<'a>(services: &'a [Service], name: &str) -> Result<(&'a Service, &'a ServicePort), RuntimeError> {
     let unknown =
         |problem: String, hint: String| RuntimeError::ExposeUnknown { name: name.to_owned(), problem, hint };
     let (service_name, port_name) = name.split_once(':').unwrap_or((name, ""));
-    let named: Vec<&Service> = manifests
-        .services
+    let named: Vec<&Service> = services
         .iter()
         .filter(|service| service.meta.name == service_name || full_name(service) == service_name)
         .collect();
     let service = match named[..] {
         [service] => service,
         [] => {
-            let known: Vec<&str> =
-                manifests.services.iter().map(|service| service.meta.name.as_str()).collect();
+            let known: Vec<&str> = services.iter().map(|service| service.meta.name.as_str()).collect();
             return Err(unknown(
                 "there is no such Service".to_owned(),
                 format!("there are: {}", known.join(", ")),

@@ -54,7 +54,7 @@ pub(super) fn write(page: &mut Page<'_>) {
                 && workload.namespace == autoscaler.meta.namespace
                 && workload.name == autoscaler.target_name
         };
-        cluster.workloads.iter().find(own).map(|workload| Counts::of(workload, statuses))
+        cluster.deployments().find(own).map(|workload| Counts::of(workload, statuses))
     };
     for (name, help, value) in FAMILIES {
         page.family(name, help, autoscalers, |writer, name, autoscaler| {

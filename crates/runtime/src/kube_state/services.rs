@@ -14,7 +14,7 @@ pub(super) fn write(page: &mut Page<'_>) {
 
 impl Page<'_> {
     fn services(&mut self) {
-        let (cluster, services) = (self.cluster, &self.cluster.manifests.services);
+        let (cluster, services) = (self.cluster, &self.cluster.services);
         let uid = |service: &Service| {
             object_uid(&cluster.instance, "Service", &service.meta.namespace, &service.meta.name)
         };

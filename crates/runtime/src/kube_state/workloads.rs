@@ -101,7 +101,7 @@ const REPLICA_SET: [Family; 7] = [
 pub(super) fn write(page: &mut Page<'_>) {
     let (cluster, statuses) = (page.cluster, page.statuses);
     let counts: Vec<Counts<'_>> =
-        cluster.workloads.iter().map(|workload| Counts::of(workload, statuses)).collect();
+        cluster.deployments().map(|workload| Counts::of(workload, statuses)).collect();
     for (name, help, value) in DEPLOYMENT {
         page.family(name, help, &counts, |writer, name, counts| {
             let workload = counts.workload;
@@ -114,15 +114,15 @@ pub(super) fn write(page: &mut Page<'_>) {
         page.family(name, help, &counts, |writer, name, counts| {
             let workload = counts.workload;
             let labels =
-                [("namespace", workload.namespace.as_str()), ("replicaset", workload.replica_set.as_str())];
+                [("namespace", workload.namespace.as_str()), ("replicaset", workload.controller.as_str())];
             writer.sample(name, &labels, value(counts));
         });
     }
     let help = "Information about the ReplicaSet's owner.";
-    page.family("kube_replicaset_owner", help, &cluster.workloads, |writer, name, workload| {
+    page.family("kube_replicaset_owner", help, cluster.deployments(), |writer, name, workload| {
         let labels = [
             ("namespace", workload.namespace.as_str()),
-            ("replicaset", &workload.replica_set),
+            ("replicaset", &workload.controller),
             ("owner_kind", "Deployment"),
             ("owner_name", &workload.name),
             ("owner_is_controller", "true"),
