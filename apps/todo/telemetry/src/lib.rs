@@ -1,12 +1,38 @@
 //! What the three processes of the todo application share: how they are configured, served, drained, measured and logged.
 //!
 //! Input: environment variables, HTTP connections, `/proc/self`. Output: HTTP answers, `problem+json` refusals, metrics in
-//! the Prometheus text format and OpenMetrics, JSON log lines. Deliberately knows nothing about tasks or activities.
+//! the Prometheus text format and OpenMetrics, spans over OTLP, JSON log lines. Deliberately knows nothing about tasks or activities.
 
 mod error;
 mod settings;
 
+mod random_ids;
+mod trace_context;
+
+mod current_context;
+
+mod remote_sampler;
+mod sampler;
+
+mod span_encoding;
+
+mod span;
+mod tracer;
+
+mod export_metrics;
+mod span_queue;
+
+mod resource;
+
+mod exporter;
+
+mod trace_settings;
+
+mod trace_pipeline;
+
 mod logs;
+
+mod latency;
 
 mod exposition;
 mod process_metrics;
@@ -41,6 +67,7 @@ mod prepare;
 #[cfg(feature = "database")]
 mod query_metrics;
 
+pub use current_context::{InContext, in_context, in_current_context};
 pub use client::{BaseUrl, HttpClient, http_client};
 #[cfg(feature = "database")]
 pub use database::{Database, DatabaseKind};
@@ -49,6 +76,7 @@ pub use exposition::{metrics_routes, new_registry};
 pub use health::{Probe, health_routes};
 pub use http_metrics::{HttpMetrics, LATENCY_BUCKETS};
 pub use json_body::{check_declared_length, discard, read_json};
+pub use latency::LatencyHistogram;
 pub use lifecycle::{Lifecycle, Stop, stop_signal};
 pub use logs::{LogLevel, init_json_logs};
 #[cfg(feature = "database")]
@@ -59,6 +87,13 @@ pub use problem::{FieldError, MAX_BODY_BYTES, Problem};
 #[cfg(feature = "database")]
 pub use query_metrics::{QueryMetrics, QueryType};
 pub use routes::Routes;
+pub use sampler::Operation;
 pub use serve::{Listeners, ServeOutcome};
 pub use settings::{Environment, ListenSettings};
+pub use span::{Span, SpanKind};
+pub use span_encoding::AttributeValue;
 pub use start::start;
+pub use trace_context::{SpanId, TraceContext, TraceId};
+pub use trace_pipeline::TracePipeline;
+pub use trace_settings::TraceSettings;
+pub use tracer::Tracer;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{BaseUrl, Error, LogLevel, Result};
+use crate::{BaseUrl, Error, LogLevel, Result, TraceSettings};
 
 /// A snapshot of environment variables.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +137,8 @@ pub struct ListenSettings {
     pub shutdown_timeout: Duration,
     /// How much is logged: `LOG_LEVEL`.
     pub log_level: LogLevel,
+    /// Which traces are recorded and where they go: `OTEL_*`.
+    pub tracing: TraceSettings,
 }
 
 impl ListenSettings {
@@ -152,6 +154,7 @@ impl ListenSettings {
             drain_delay: environment.milliseconds("DRAIN_DELAY_MS", 1_000, 0..=600_000)?,
             shutdown_timeout: environment.milliseconds("SHUTDOWN_TIMEOUT_MS", 20_000, 0..=600_000)?,
             log_level: environment.log_level()?,
+            tracing: TraceSettings::from_environment(environment)?,
         })
     }
 }
