@@ -4,6 +4,7 @@
 
 mod lifecycle;
 mod limits;
+mod messaging;
 mod metrics;
 mod mistakes;
 mod networking;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tidewatch_manifest::{Settings, load_text};
-use tidewatch_runtime::{ContainerStatus, PodStatus, Runtime, RuntimeEvent, RuntimeSpec};
+use tidewatch_runtime::{ContainerStatus, ExternalService, PodStatus, Runtime, RuntimeEvent, RuntimeSpec};
 
 /// Nothing a test waits for takes longer, unless something is wrong.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -126,6 +126,13 @@ pub(crate) fn spec(manifests: &str, images: &str, expose: &[(&str, u16)], folder
         manifests: Arc::new(manifests),
         settings: Settings::parse("tidewatch.yaml", &format!("images:\n{images}")).unwrap(),
         settings_folder: folder.to_owned(),
+        program: fixture(),
+        external: vec![ExternalService {
+            namespace: "monitoring".to_owned(),
+            name: "jaeger".to_owned(),
+            ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            ports: vec![(4318, 40_318)],
+        }],
         bin_folder: fixture().parent().unwrap().to_owned(),
         data_folder: folder.join("data"),
         expose: expose.iter().map(|(name, port)| ((*name).to_owned(), *port)).collect(),
