@@ -3,9 +3,22 @@
 //! Input: [`SpanRef`]s through a [`SpanSink`]. Output: traces, services and operations, dependencies. Nothing here speaks a network
 //! protocol or reads a clock.
 
+mod error;
 mod span;
+mod value;
+mod trace;
+mod wire;
+mod options;
+mod search;
+mod store;
 
+pub use error::TracesError;
+pub use options::StoreOptions;
+pub use search::{Dependency, Ingested, Rejected, Search, StoreStats};
 pub use span::{
     AttributeRef, EventRef, LinkRef, ResourceRef, ScopeRef, SpanId, SpanKind, SpanRef, SpanSink, StatusCode,
     TraceId, ValueRef,
 };
+pub use store::{TraceStore, Writer};
+pub use trace::{Attribute, Event, Link, Resource, Scope, Span, Trace, TraceBuilder, service_name};
+pub use value::Value;
