@@ -57,6 +57,19 @@ pub fn platform_jobs(addresses: &PlatformAddresses) -> Vec<ScrapeConfig> {
     ]
 }
 
+/// How often the exporter of Kafka is asked: half the usual time, so that a consumer that stands still shows soon.
+const KAFKA_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The job of kafka_exporter's metrics, which tidewatch serves itself: of the broker that runs here, or of any Kafka. It has the
+/// labels that the ServiceMonitor of Strimzi's own exporter gives its target in a cluster.
+pub fn kafka_exporter_job(addresses: &PlatformAddresses) -> ScrapeConfig {
+    let at = format!("{}:9404", addresses.node);
+    let labels = [("namespace", "todo-app-prod"), ("endpoint", "tcp-prometheus"), ("instance", at.as_str())];
+    let mut config = job("kafka-exporter", "/metrics/kafka", addresses.cluster, &labels);
+    config.scrape_interval = KAFKA_INTERVAL;
+    config
+}
+
 fn job(name: &str, path: &str, address: SocketAddr, labels: &[(&str, &str)]) -> ScrapeConfig {
     let mut config = ScrapeConfig::new(name);
     config.scrape_interval = SCRAPE_INTERVAL;
@@ -86,6 +99,13 @@ mod tests {
         let kubelet = &jobs[1].static_configs[0];
         assert_eq!(kubelet.labels.get("metrics_path"), Some("/metrics/cadvisor"));
         assert_eq!(kubelet.targets[0].get("__address__"), Some("127.0.0.1:1"));
+        let kafka = kafka_exporter_job(&addresses);
+        assert_eq!(
+            (kafka.job_name.as_str(), kafka.metrics_path.as_str()),
+            ("kafka-exporter", "/metrics/kafka")
+        );
+        assert_eq!(kafka.scrape_interval, Duration::from_secs(15));
+        assert_eq!(kafka.static_configs[0].targets[0].get("__address__"), Some("127.0.0.1:1"));
         assert!(jobs[1].honor_labels, "pod and container are those of the measured object");
     }
 }

@@ -319,8 +319,6 @@ fn current_version(kind: &str) -> Option<&'static str> {
         "HorizontalPodAutoscaler" => "autoscaling/v2",
         "Service" | "ConfigMap" | "Secret" | "Namespace" => "v1",
         "PrometheusRule" | "ServiceMonitor" | "PodMonitor" => "monitoring.coreos.com/v1",
-        // Strimzi 1.0 no longer knows v1beta2.
-        "Kafka" | "KafkaNodePool" | "KafkaTopic" => "kafka.strimzi.io/v1",
         _ => return None,
     })
 }

@@ -90,6 +90,8 @@ fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
         settings_folder: spec.settings_dir,
         bin_folder: program.parent().unwrap_or(Path::new("/")).to_path_buf(),
         data_folder: args.data_dir.clone(),
+        program: program.clone(),
+        external: Vec::new(),
         node_name: String::new(),
         guard: Some(GuardCommand { program, args: vec!["guard".to_owned()] }),
     };

@@ -16,6 +16,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 One Deployment: include "todo.deployment" (dict "root" $ "name" … "component" … "container" … "values" … "port" … "env" … "database" …)
   env       list of name/value pairs of this component
   database  key of the database Secret, or absent for a component without a database
+  dapr      true for a component with a Dapr sidecar: pub/sub goes through it
 */}}
 {{- define "todo.deployment" -}}
 {{- $root := .root -}}
@@ -46,6 +47,9 @@ spec:
         {{- include "todo.labels" (list $root .name .component) | nindent 8 }}
       annotations:
         kubectl.kubernetes.io/default-container: {{ .container }}
+        {{- if and .dapr $root.Values.pubsub.enabled }}
+        {{- include "todo.sidecar" (list $root .name .port) | nindent 8 }}
+        {{- end }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
@@ -109,6 +113,30 @@ spec:
               value: "9464"
             - name: DRAIN_DELAY_MS
               value: {{ $root.Values.drainDelayMilliseconds | quote }}
+            {{- if and .dapr $root.Values.pubsub.enabled }}
+            - name: PUBSUB_NAME
+              value: {{ $root.Values.pubsub.name | quote }}
+            - name: PUBSUB_TOPIC
+              value: {{ $root.Values.pubsub.topic | quote }}
+            {{- end }}
+            {{- if $root.Values.tracing.enabled }}
+            - name: OTEL_SERVICE_NAME
+              value: {{ .name | quote }}
+            - name: OTEL_RESOURCE_ATTRIBUTES
+              value: {{ printf "service.namespace=todo-app,service.version=%s,service.instance.id=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),k8s.container.name=%s" $values.image.tag .container | quote }}
+            - name: OTEL_EXPORTER_OTLP_ENDPOINT
+              value: {{ $root.Values.tracing.endpoint | quote }}
+            - name: OTEL_EXPORTER_OTLP_PROTOCOL
+              value: http/protobuf
+            - name: OTEL_PROPAGATORS
+              value: tracecontext,baggage
+            - name: OTEL_TRACES_SAMPLER
+              value: {{ $root.Values.tracing.sampler | quote }}
+            {{- with $root.Values.tracing.samplerArg }}
+            - name: OTEL_TRACES_SAMPLER_ARG
+              value: {{ . | quote }}
+            {{- end }}
+            {{- end }}
             {{- range .env }}
             - name: {{ .name }}
               value: {{ .value | quote }}
@@ -169,6 +197,40 @@ spec:
           emptyDir:
             sizeLimit: 1Gi
         {{- end }}
+{{- end }}
+
+{{/*
+The annotations by which Dapr's injector adds the sidecar `daprd`: include "todo.sidecar" (list $ "todo-backend" 8000)
+*/}}
+{{- define "todo.sidecar" -}}
+{{- $dapr := (index . 0).Values.dapr -}}
+dapr.io/enabled: "true"
+dapr.io/app-id: {{ index . 1 }}
+dapr.io/app-port: {{ index . 2 | quote }}
+# The application listens on the pod's address, not on its loopback. The injector sets this variable (setup-monitoring.sh
+# switches it on: dapr_sidecar_injector.enableK8sDownwardAPIs) and Kubernetes expands it.
+dapr.io/app-channel-address: $(DAPR_HOST_IP)
+dapr.io/config: {{ $dapr.configuration }}
+dapr.io/enable-metrics: "true"
+dapr.io/metrics-port: "9090"
+dapr.io/log-level: {{ $dapr.logLevel }}
+dapr.io/log-as-json: "true"
+dapr.io/graceful-shutdown-seconds: {{ $dapr.gracefulShutdownSeconds | quote }}
+# Without requests the HPA's utilisation of the pod would be unknown.
+dapr.io/sidecar-cpu-request: {{ $dapr.resources.requests.cpu | quote }}
+dapr.io/sidecar-memory-request: {{ $dapr.resources.requests.memory | quote }}
+dapr.io/sidecar-cpu-limit: {{ $dapr.resources.limits.cpu | quote }}
+dapr.io/sidecar-memory-limit: {{ $dapr.resources.limits.memory | quote }}
+dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
+{{- end }}
+
+{{/*
+Labels of objects that are no component's: include "todo.shared" $
+*/}}
+{{- define "todo.shared" -}}
+app.kubernetes.io/part-of: todo-app
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/*

@@ -13,6 +13,18 @@ pub(super) fn check(manifests: &Manifests, found: &mut Findings) {
         check_sidecar(manifests, deployment, found);
     }
     for object in &manifests.others {
+        if object.api_version.starts_with("kafka.strimzi.io/v1")
+            && object.api_version != "kafka.strimzi.io/v1"
+        {
+            let message = format!("{} is not known to Strimzi 1.0 and later", object.api_version);
+            found.warning(
+                &object.meta,
+                &object.kind,
+                "apiVersion",
+                message,
+                "write apiVersion: kafka.strimzi.io/v1",
+            );
+        }
         match object.kind.as_str() {
             "Configuration" if object.api_version.starts_with("dapr.io/") => check_tracing(object, found),
             "Subscription" if object.api_version.starts_with("dapr.io/") => {

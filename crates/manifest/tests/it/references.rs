@@ -90,3 +90,115 @@ fn what_leads_nowhere_is_found() {
     let mount = "          volumeMounts: [{name: data, mountPath: /data}]\n          readinessProbe";
     finds("          readinessProbe", mount, Error, &["volumeMounts[0].name: no volume is named \"data\""]);
 }
+
+/// A Deployment with these annotations, a Kafka cluster, and Dapr's objects that go with them.
+fn messaging(annotations: &str, changes: &[(&str, &str)]) -> String {
+    let mut text = format!(
+        "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}, annotations: {{dapr.io/enabled: \"true\", {annotations}}}}}
+    spec: {{containers: [{{name: main, image: web, resources: {{requests: {{cpu: 1}}}}}}]}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {{name: web, namespace: shop}}
+spec:
+  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}
+  maxReplicas: 2
+  metrics: [{{type: Resource, resource: {{name: cpu, target: {{type: Utilization, averageUtilization: 70}}}}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: brokers, namespace: shop}}
+spec: {{selector: {{strimzi.io/cluster: main, strimzi.io/broker-role: 'true'}}, ports: [{{name: tcp-prometheus, port: 9404}}]}}
+---
+apiVersion: kafka.strimzi.io/v1
+kind: Kafka
+metadata: {{name: main, namespace: shop}}
+spec: {{kafka: {{listeners: []}}}}
+---
+apiVersion: kafka.strimzi.io/v1
+kind: KafkaNodePool
+metadata: {{name: broker, namespace: shop, labels: {{strimzi.io/cluster: main}}}}
+spec: {{replicas: 1, roles: [broker]}}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{name: events, namespace: shop}}
+spec: {{type: pubsub.kafka, version: v1}}
+---
+apiVersion: dapr.io/v2alpha1
+kind: Subscription
+metadata: {{name: events, namespace: shop}}
+spec: {{pubsubname: events, topic: orders, routes: {{default: /}}}}
+scopes: [orders]
+---
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: {{name: traced, namespace: shop}}
+spec: {{tracing: {{samplingRate: '1', otel: {{endpointAddress: 'jaeger:4318', isSecure: false}}}}}}
+"
+    );
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    text
+}
+
+#[test]
+fn silent_mistakes_of_sidecars_and_brokers_are_told() {
+    let good = "dapr.io/app-id: orders, dapr.io/config: traced, dapr.io/sidecar-cpu-request: 50m";
+    let check = |annotations: &str, changes: &[(&str, &str)], expected: Option<(Severity, &str)>| {
+        let manifests = load_text("app.yaml", &messaging(annotations, changes)).unwrap();
+        let found: Vec<(Severity, String)> =
+            check(&manifests).into_iter().map(|found| (found.severity, found.error.to_string())).collect();
+        match expected {
+            None => assert_eq!(found, []),
+            Some((severity, text)) => {
+                assert!(
+                    found.len() == 1 && found[0].0 == severity && found[0].1.contains(text),
+                    "{text}: {found:#?}"
+                );
+            }
+        }
+    };
+    let (error, warning) = (Severity::Error, Severity::Warning);
+    check(good, &[], None);
+    check(
+        "dapr.io/app-id: orders",
+        &[],
+        Some((error, "cpu request of every container, and the sidecar has none")),
+    );
+    check(&good.replace("traced", "other"), &[], Some((error, "Configuration/other, which is not among")));
+    check(
+        &good.replace("50m", "much"),
+        &[("scopes: [orders]", "")],
+        Some((error, "dapr.io/sidecar-cpu-request: \"much\"")),
+    );
+    check(&good.replace("orders", "shop"), &[], Some((warning, "no Deployment has the app id \"orders\"")));
+    check(good, &[("pubsubname: events", "pubsubname: event")], Some((error, "no Component \"event\"")));
+    check(good, &[("samplingRate: '1', ", "")], Some((warning, "so 0.0001 is used")));
+    check(good, &[(", isSecure: false", "")], Some((warning, "is true when it is left out")));
+    check(good, &[("'jaeger:4318'", "'http://jaeger:4318'")], Some((warning, "without a scheme")));
+    check(
+        good,
+        &[("replicas: 1", "replicas: 3")],
+        Some((warning, "asks for 3 brokers, of which one is run locally")),
+    );
+    check(
+        good,
+        &[("roles: [broker]", "roles: [controller]"), ("kind: Service\n", "kind: Endpoints\n")],
+        Some((error, "no KafkaNodePool with the role broker")),
+    );
+    check(
+        good,
+        &[("kafka.strimzi.io/v1\nkind: KafkaNodePool", "kafka.strimzi.io/v1beta2\nkind: KafkaNodePool")],
+        Some((warning, "not known to Strimzi 1.0")),
+    );
+}
