@@ -12,8 +12,14 @@ mod options;
 mod search;
 mod store;
 
+mod duration_histogram;
+mod service_graph;
+mod span_metrics;
+
 pub use error::TracesError;
 pub use options::StoreOptions;
+pub use service_graph::{ServiceGraph, ServiceGraphOptions};
+pub use span_metrics::SpanMetrics;
 pub use search::{Dependency, Ingested, Rejected, Search, StoreStats};
 pub use span::{
     AttributeRef, EventRef, LinkRef, ResourceRef, ScopeRef, SpanId, SpanKind, SpanRef, SpanSink, StatusCode,

@@ -6,19 +6,13 @@
 //! application samples 10 %, a tenth of its calls. Deliberately knows no clock; the number of operations is bounded, and what is
 //! beyond is counted under one label set with `otel_metric_overflow="true"`, as the collector does.
 
-use crate::{SpanId, SpanKind, SpanRef, StatusCode, TraceId};
+use crate::duration_histogram::{DurationHistogram, HISTOGRAM_ROWS, Observed, Unit};
+use crate::{SpanKind, SpanRef, StatusCode};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
-use tidewatch_model::{Batch, Exemplar, Labels, METRIC_NAME, SeriesRef, push_go_float};
+use tidewatch_model::{Batch, Labels, METRIC_NAME, SeriesRef};
 
-/// Upper bounds of the duration histogram in milliseconds: the connector's defaults.
-pub const SPAN_METRICS_BUCKETS_MS: [f64; 16] =
-    [2.0, 4.0, 6.0, 8.0, 10.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1000.0, 1400.0, 2000.0, 5000.0, 10_000.0, 15_000.0];
-
-/// The buckets, and one for what is longer.
-const CELLS: usize = SPAN_METRICS_BUCKETS_MS.len() + 1;
-const NANOSECONDS_PER_MILLISECOND: f64 = 1e6;
 /// Names longer than this are cut, so that a series' labels stay small; bytes.
 const LONGEST_NAME: usize = 256;
 
@@ -40,22 +34,10 @@ struct Operation {
     name: Box<str>,
     kind: SpanKind,
     status: StatusCode,
-    cells: [u64; CELLS],
-    sum_ms: f64,
-    /// The newest observation of each bucket since the rows were written last.
-    exemplars: [Option<Observed>; CELLS],
-    /// Whether rows are due.
-    changed: bool,
-    /// The rows' labels, made at the first writing: the counter, the buckets, the sum, the count.
+    calls: u64,
+    duration: DurationHistogram,
+    /// The labels of the counter and of the histogram's rows, made at the first writing.
     series: Vec<(Labels, SeriesRef)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Observed {
-    trace_id: TraceId,
-    span_id: SpanId,
-    duration_ms: f64,
-    end_ms: i64,
 }
 
 impl SpanMetrics {
@@ -79,25 +61,16 @@ impl SpanMetrics {
     pub fn observe(&mut self, service: &str, span: &SpanRef<'_>) {
         let at = self.operation(shortened(service), shortened(span.name), span.kind, span.status);
         let operation = &mut self.operations[at];
-        let duration_ms = span.end_ns.saturating_sub(span.start_ns) as f64 / NANOSECONDS_PER_MILLISECOND;
-        let cell = SPAN_METRICS_BUCKETS_MS.iter().position(|bound| duration_ms <= *bound).unwrap_or(CELLS - 1);
-        operation.cells[cell] += 1;
-        operation.sum_ms += duration_ms;
-        operation.changed = true;
-        let end_ms = i64::try_from(span.end_ns / 1_000_000).unwrap_or(i64::MAX);
-        operation.exemplars[cell] =
-            Some(Observed { trace_id: span.trace_id, span_id: span.span_id, duration_ms, end_ms });
+        operation.calls += 1;
+        operation.duration.observe(Observed::of(span));
     }
 
     fn operation(&mut self, service: &str, name: &str, kind: SpanKind, status: StatusCode) -> usize {
         let hash = self.hasher.hash_one((service, name, kind, status));
         let operations = &self.operations;
         let found = self.index.find(hash, |at| operations[*at as usize].is(service, name, kind, status));
-        if let Some(at) = found {
-            return *at as usize;
-        }
-        if let Some(overflow) = self.overflow {
-            return overflow as usize;
+        if let Some(at) = found.copied().or(self.overflow) {
+            return at as usize;
         }
         let at = u32::try_from(operations.len()).expect("the bound is below 2^32");
         if operations.len() + 1 >= self.most {
@@ -114,7 +87,8 @@ impl SpanMetrics {
         at as usize
     }
 
-    /// Adds the rows of all operations, with exemplars of those that changed. `now_ms` is in milliseconds since the Unix epoch.
+    /// Adds the rows of all operations, with exemplars of what came since the last time. `now_ms` is in milliseconds since the
+    /// Unix epoch.
     pub fn write(&mut self, batch: &mut Batch, now_ms: i64) {
         for (at, operation) in self.operations.iter_mut().enumerate() {
             let is_overflow = self.overflow.is_some_and(|overflow| overflow as usize == at);
@@ -122,12 +96,17 @@ impl SpanMetrics {
         }
     }
 
-    /// Keeps the handles that a store gave to the rows of [`SpanMetrics::write`], which begin at `first` in the batch.
-    pub fn learn(&mut self, batch: &Batch, first: usize) {
+    /// Keeps the handles that a store gave to the rows of [`SpanMetrics::write`], which begin at `first` in the batch. Gives where
+    /// they end.
+    pub fn learn(&mut self, batch: &Batch, first: usize) -> usize {
+        let rows = &batch.rows[first.min(batch.rows.len())..];
+        let mut learnt = first;
         let series = self.operations.iter_mut().flat_map(|operation| &mut operation.series);
-        for ((_, handle), row) in series.zip(&batch.rows[first.min(batch.rows.len())..]) {
+        for ((_, handle), row) in series.zip(rows) {
             *handle = row.series;
+            learnt += 1;
         }
+        learnt
     }
 }
 
@@ -143,10 +122,8 @@ impl Operation {
             name: name.into(),
             kind,
             status,
-            cells: [0; CELLS],
-            sum_ms: 0.0,
-            exemplars: [None; CELLS],
-            changed: false,
+            calls: 0,
+            duration: DurationHistogram::new(Unit::Milliseconds),
             series: Vec::new(),
         }
     }
@@ -159,63 +136,24 @@ impl Operation {
         if self.series.is_empty() {
             self.series = self.label_sets(is_overflow).into_iter().map(|l| (l, SeriesRef::UNKNOWN)).collect();
         }
-        let count: u64 = self.cells.iter().sum();
-        let mut series = self.series.iter();
-        let mut push = |batch: &mut Batch, value: f64| {
-            if let Some((labels, handle)) = series.next() {
-                batch.push(*handle, labels.clone(), now_ms, value);
-            }
-        };
-        push(batch, count as f64);
-        let mut below = 0;
-        for (cell, exemplar) in self.cells.iter().zip(&mut self.exemplars) {
-            below += cell;
-            push(batch, below as f64);
-            // a store wants the exemplars of a series in order of time; spans end in any order, so it may refuse one
-            if let Some(observed) = exemplar.take() {
-                batch.push_exemplar(observed.exemplar(now_ms));
-            }
-        }
-        push(batch, self.sum_ms);
-        push(batch, count as f64);
-        self.changed = false;
+        let (labels, handle) = &self.series[0];
+        batch.push(*handle, labels.clone(), now_ms, self.calls as f64);
+        self.duration.write(batch, &self.series[1..], now_ms);
     }
 
     fn label_sets(&self, is_overflow: bool) -> Vec<Labels> {
-        let set = |metric: &str, le: Option<f64>| {
-            let mut pairs = vec![(METRIC_NAME, metric.to_owned())];
-            if is_overflow {
-                pairs.push(("otel_metric_overflow", "true".to_owned()));
-            } else {
-                pairs.push(("service_name", self.service.to_string()));
-                pairs.push(("span_name", self.name.to_string()));
-                pairs.push(("span_kind", kind_name(self.kind).to_owned()));
-                pairs.push(("status_code", status_name(self.status).to_owned()));
-            }
-            if let Some(le) = le {
-                let mut text = String::new();
-                push_go_float(&mut text, le);
-                pairs.push(("le", text));
-            }
-            Labels::from_pairs(pairs)
-        };
-        let bounds = SPAN_METRICS_BUCKETS_MS.into_iter().chain([f64::INFINITY]);
-        let buckets = bounds.map(|le| set("traces_span_metrics_duration_milliseconds_bucket", Some(le)));
-        std::iter::once(set("traces_span_metrics_calls_total", None))
-            .chain(buckets)
-            .chain([
-                set("traces_span_metrics_duration_milliseconds_sum", None),
-                set("traces_span_metrics_duration_milliseconds_count", None),
-            ])
-            .collect()
-    }
-}
-
-impl Observed {
-    /// Its time is that of the span's end, but never after the row's.
-    fn exemplar(&self, now_ms: i64) -> Exemplar {
-        let labels = [("trace_id", self.trace_id.to_string()), ("span_id", self.span_id.to_string())];
-        Exemplar { labels: Labels::from_pairs(labels), timestamp: self.end_ms.min(now_ms), value: self.duration_ms }
+        let own = [
+            ("service_name", &*self.service),
+            ("span_name", &*self.name),
+            ("span_kind", kind_name(self.kind)),
+            ("status_code", status_name(self.status)),
+        ];
+        let own = if is_overflow { &[("otel_metric_overflow", "true")][..] } else { &own[..] };
+        let calls = [(METRIC_NAME, "traces_span_metrics_calls_total")];
+        let mut sets = Vec::with_capacity(1 + HISTOGRAM_ROWS);
+        sets.push(Labels::from_pairs(own.iter().copied().chain(calls)));
+        sets.extend(self.duration.label_sets("traces_span_metrics_duration_milliseconds", own));
+        sets
     }
 }
 
@@ -245,7 +183,6 @@ mod tests {
     use super::*;
     use crate::span::testing::span;
 
-    /// The rows as `series value`, those of the counter and of finite counts only.
     fn rows(metrics: &mut SpanMetrics, now_ms: i64) -> (Vec<String>, Batch) {
         let mut batch = Batch::default();
         metrics.write(&mut batch, now_ms);
@@ -277,7 +214,8 @@ mod tests {
         }
         has(format!("{duration}_sum{{{of}, status_code=\"STATUS_CODE_UNSET\"}} 20005"));
         has(format!("{duration}_count{{{of}, status_code=\"STATUS_CODE_UNSET\"}} 3"));
-        let exemplars: Vec<_> = batch.exemplars.iter().map(|e| (e.exemplar.value, e.exemplar.timestamp)).collect();
+        let exemplars: Vec<_> =
+            batch.exemplars.iter().map(|e| (e.exemplar.value, e.exemplar.timestamp)).collect();
         assert_eq!(exemplars, [(2.0, 1002), (3.0, 1003), (20_000.0, 21_000), (1.0, 1001)]);
         assert!(self::rows(&mut metrics, 61_000).1.exemplars.is_empty(), "each is given once");
     }
@@ -285,8 +223,7 @@ mod tests {
     #[test]
     fn operations_beyond_the_bound_are_counted_together() {
         let mut metrics = SpanMetrics::new(3);
-        let names = ["a", "b", "c", "d", "a"];
-        for name in names {
+        for name in ["a", "b", "c", "d", "a"] {
             metrics.observe("shop", &SpanRef { name, ..span(1) });
         }
         assert_eq!(metrics.operations(), 3);
@@ -306,7 +243,7 @@ mod tests {
         for (at, row) in batch.rows.iter_mut().enumerate() {
             row.series = SeriesRef(at as u64 + 100);
         }
-        metrics.learn(&batch, 1);
+        assert_eq!(metrics.learn(&batch, 1), 21);
         let (_, batch) = rows(&mut metrics, 2);
         assert_eq!((batch.rows[0].series, batch.rows[19].series), (SeriesRef(101), SeriesRef(120)));
     }

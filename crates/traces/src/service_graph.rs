@@ -1,0 +1,482 @@
+//! Who calls whom, counted from pairs of spans.
+//!
+//! Input: spans as they come in. Output: rows for a store of samples, under the names and labels of the OpenTelemetry Collector's
+//! service graph connector (0.130): `traces_service_graph_request_total{client, server, connection_type}`, failures, and the durations
+//! seen by either side. A call is a CLIENT or PRODUCER span and the SERVER or CONSUMER span below it; whichever comes first waits
+//! for the other for a while. Beyond the connector: a messaging CLIENT span also answers a span above it in another service,
+//! because that is how Dapr's sidecars write both sides. Deliberately knows no clock; pairs, nodes and edges are bounded.
+
+use crate::duration_histogram::{DurationHistogram, Observed, Unit};
+use crate::{SpanId, SpanKind, SpanRef, StatusCode, TraceId, ValueRef};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use tidewatch_model::{Batch, Labels, METRIC_NAME, SeriesRef};
+
+/// Bounds of a service graph.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceGraphOptions {
+    /// How long a span waits for its other side, in nanoseconds.
+    pub wait_ns: u64,
+    /// How many spans may wait; more are counted as dropped.
+    pub most_waiting: usize,
+    /// How many edges there may be; calls along further ones are counted as dropped.
+    pub most_edges: usize,
+}
+
+impl Default for ServiceGraphOptions {
+    /// 5 s, which covers a message that is delivered at once; 20,000 spans are about 2 MB.
+    fn default() -> Self {
+        Self { wait_ns: 5_000_000_000, most_waiting: 20_000, most_edges: 2_000 }
+    }
+}
+
+/// What lies between two services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Connection {
+    Direct,
+    Messaging,
+    Database,
+    /// One side tells of the other, which sends no spans.
+    Virtual,
+}
+
+impl Connection {
+    /// The connector's words.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "",
+            Self::Messaging => "messaging_system",
+            Self::Database => "database",
+            Self::Virtual => "virtual_node",
+        }
+    }
+}
+
+/// Who a root SERVER span was called by, in the connector's words.
+const USER: &str = "user";
+
+type Key = (TraceId, SpanId);
+
+/// One side of a call.
+#[derive(Clone, Debug)]
+struct Half {
+    service: u32,
+    observed: Observed,
+    failed: bool,
+    messaging: bool,
+    /// What the calling side says of the other.
+    peer: Option<u32>,
+    paired: bool,
+}
+
+/// Both sides that wait under the calling span's id.
+#[derive(Debug, Default)]
+struct Waiting {
+    client: Option<Half>,
+    server: Option<Half>,
+}
+
+#[derive(Debug)]
+struct Edge {
+    client: u32,
+    server: u32,
+    connection: Connection,
+    calls: u64,
+    failed: u64,
+    client_seconds: DurationHistogram,
+    server_seconds: DurationHistogram,
+    series: Vec<(Labels, SeriesRef)>,
+}
+
+/// The calls between services.
+#[derive(Debug, Default)]
+pub struct ServiceGraph {
+    options: ServiceGraphOptions,
+    waiting: HashMap<Key, Waiting>,
+    order: VecDeque<(u64, Key)>,
+    names: Vec<Box<str>>,
+    name_index: HashMap<Box<str>, u32>,
+    edges: Vec<Edge>,
+    edge_index: HashMap<(u32, u32, Connection), usize>,
+    unpaired: u64,
+    dropped: u64,
+}
+
+impl ServiceGraph {
+    /// No calls yet.
+    pub fn new(options: ServiceGraphOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Spans whose other side never came.
+    pub fn unpaired(&self) -> u64 {
+        self.unpaired
+    }
+
+    /// Spans and calls beyond the bounds.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Takes a span of a service; `now_ns` is in nanoseconds since the Unix epoch.
+    pub fn observe(&mut self, service: &str, span: &SpanRef<'_>, now_ns: u64) {
+        self.expire(now_ns);
+        match span.kind {
+            SpanKind::Client | SpanKind::Producer => self.caller(service, span, now_ns),
+            SpanKind::Server | SpanKind::Consumer if span.parent_span_id.is_valid() => {
+                let messaging = span.kind == SpanKind::Consumer;
+                self.callee(service, span, messaging, now_ns);
+            }
+            SpanKind::Server => {
+                let (user, service) = (self.name(USER), self.name(service));
+                let observed = Observed::of(span);
+                self.call((user, service, Connection::Virtual), None, Some(observed), is_error(span));
+            }
+            _ => {}
+        }
+    }
+
+    fn caller(&mut self, service: &str, span: &SpanRef<'_>, now_ns: u64) {
+        let facts = Facts::of(span);
+        if let Some(database) = facts.database.filter(|_| span.kind == SpanKind::Client) {
+            let (client, server) = (self.name(service), self.name(database));
+            let observed = Observed::of(span);
+            self.call((client, server, Connection::Database), Some(observed), None, is_error(span));
+            return;
+        }
+        if facts.messaging && span.kind == SpanKind::Client && span.parent_span_id.is_valid() {
+            self.callee(service, span, true, now_ns);
+        }
+        let peer = facts.peer.map(|peer| self.name(peer));
+        let half = self.half(service, span, facts.messaging || span.kind == SpanKind::Producer, peer);
+        let key = (span.trace_id, span.span_id);
+        if let Some(waiting) = self.wait(key, now_ns) {
+            let server = waiting.server.take();
+            let client = waiting.client.insert(half).clone();
+            if let Some(server) = server {
+                self.pair(key, &client, &server);
+            }
+        }
+    }
+
+    fn callee(&mut self, service: &str, span: &SpanRef<'_>, messaging: bool, now_ns: u64) {
+        let half = self.half(service, span, messaging, None);
+        let key = (span.trace_id, span.parent_span_id);
+        let Some(waiting) = self.wait(key, now_ns) else { return };
+        match waiting.client.clone() {
+            Some(client) => self.pair(key, &client, &half),
+            None => waiting.server = Some(half),
+        }
+    }
+
+    /// Counts a call of which both sides are known. The calling side goes on waiting where a message may have several takers.
+    fn pair(&mut self, key: Key, client: &Half, server: &Half) {
+        let messaging = client.messaging || server.messaging;
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            match &mut waiting.client {
+                Some(half) if messaging => half.paired = true,
+                half => *half = None,
+            }
+            if waiting.client.is_none() && waiting.server.is_none() {
+                self.waiting.remove(&key);
+            }
+        }
+        // an application and its sidecar are one service
+        if messaging && client.service == server.service {
+            return;
+        }
+        let connection = if messaging { Connection::Messaging } else { Connection::Direct };
+        let failed = client.failed || server.failed;
+        let edge = (client.service, server.service, connection);
+        self.call(edge, Some(client.observed), Some(server.observed), failed);
+    }
+
+    fn half(&mut self, service: &str, span: &SpanRef<'_>, messaging: bool, peer: Option<u32>) -> Half {
+        let service = self.name(service);
+        Half { service, observed: Observed::of(span), failed: is_error(span), messaging, peer, paired: false }
+    }
+
+    /// The place under a key; `None` when too many wait.
+    fn wait(&mut self, key: Key, now_ns: u64) -> Option<&mut Waiting> {
+        if !self.waiting.contains_key(&key) {
+            if self.waiting.len() >= self.options.most_waiting {
+                self.dropped += 1;
+                return None;
+            }
+            self.order.push_back((now_ns.saturating_add(self.options.wait_ns), key));
+        }
+        Some(self.waiting.entry(key).or_default())
+    }
+
+    /// Ends the waiting of spans whose time is over.
+    pub fn expire(&mut self, now_ns: u64) {
+        while self.order.front().is_some_and(|(expires, _)| *expires <= now_ns) {
+            let Some((_, key)) = self.order.pop_front() else { return };
+            let Some(Waiting { client, server }) = self.waiting.remove(&key) else { continue };
+            self.unpaired += u64::from(server.is_some());
+            let Some(client) = client.filter(|half| !half.paired) else { continue };
+            match client.peer {
+                Some(peer) if peer != client.service => {
+                    let edge = (client.service, peer, Connection::Virtual);
+                    self.call(edge, Some(client.observed), None, client.failed);
+                }
+                _ => self.unpaired += 1,
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        edge: (u32, u32, Connection),
+        client: Option<Observed>,
+        server: Option<Observed>,
+        failed: bool,
+    ) {
+        let at = match self.edge_index.get(&edge) {
+            Some(at) => *at,
+            None if self.edges.len() >= self.options.most_edges => {
+                self.dropped += 1;
+                return;
+            }
+            None => {
+                self.edge_index.insert(edge, self.edges.len());
+                self.edges.push(Edge::new(edge));
+                self.edges.len() - 1
+            }
+        };
+        let edge = &mut self.edges[at];
+        edge.calls += 1;
+        edge.failed += u64::from(failed);
+        // as the connector: the side that is not known has the other's duration
+        if let Some(client) = client.or(server) {
+            edge.client_seconds.observe(client);
+        }
+        if let Some(server) = server.or(client) {
+            edge.server_seconds.observe(server);
+        }
+    }
+
+    /// The number of a name. Names beyond the bound share one.
+    fn name(&mut self, name: &str) -> u32 {
+        let name = &name[..name.floor_char_boundary(256)];
+        if let Some(at) = self.name_index.get(name) {
+            return *at;
+        }
+        // two new names an edge at most
+        let name = if self.names.len() > 2 * self.options.most_edges { "other" } else { name };
+        if let Some(at) = self.name_index.get(name) {
+            return *at;
+        }
+        let at = u32::try_from(self.names.len()).expect("the bound is below 2^32");
+        self.names.push(name.into());
+        self.name_index.insert(name.into(), at);
+        at
+    }
+
+    /// Adds the rows of all edges. `now_ms` is in milliseconds since the Unix epoch.
+    pub fn write(&mut self, batch: &mut Batch, now_ms: i64) {
+        for edge in &mut self.edges {
+            edge.write(batch, &self.names, now_ms);
+        }
+    }
+
+    /// Keeps the handles that a store gave to the rows of [`ServiceGraph::write`], which begin at `first` in the batch. Gives
+    /// where they end.
+    pub fn learn(&mut self, batch: &Batch, first: usize) -> usize {
+        let rows = &batch.rows[first.min(batch.rows.len())..];
+        let mut learnt = first;
+        for ((_, handle), row) in self.edges.iter_mut().flat_map(|edge| &mut edge.series).zip(rows) {
+            *handle = row.series;
+            learnt += 1;
+        }
+        learnt
+    }
+}
+
+fn is_error(span: &SpanRef<'_>) -> bool {
+    span.status == StatusCode::Error
+}
+
+/// What the attributes of a calling span say of the other side.
+#[derive(Default)]
+struct Facts<'a> {
+    database: Option<&'a str>,
+    peer: Option<&'a str>,
+    messaging: bool,
+}
+
+impl<'a> Facts<'a> {
+    fn of(span: &SpanRef<'a>) -> Self {
+        let mut facts = Self::default();
+        // the rank of what was found, so that the order of attributes does not matter
+        let (mut database_rank, mut peer_rank) = (0, 0);
+        for attribute in span.attributes {
+            let ValueRef::Text(value) = attribute.value else { continue };
+            let (database, peer) = match attribute.key {
+                "db.system" | "db.system.name" => (1, 0),
+                "db.name" | "db.namespace" => (2, 0),
+                "server.address" | "net.peer.name" => (0, 1),
+                "peer.service" => (0, 2),
+                "messaging.system" => {
+                    facts.messaging = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            if value.is_empty() {
+                continue;
+            }
+            if database > database_rank {
+                (facts.database, database_rank) = (Some(value), database);
+            }
+            if peer > peer_rank {
+                (facts.peer, peer_rank) = (Some(value), peer);
+            }
+        }
+        facts
+    }
+}
+
+impl Edge {
+    fn new((client, server, connection): (u32, u32, Connection)) -> Self {
+        Self {
+            client,
+            server,
+            connection,
+            calls: 0,
+            failed: 0,
+            client_seconds: DurationHistogram::new(Unit::Seconds),
+            server_seconds: DurationHistogram::new(Unit::Seconds),
+            series: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, batch: &mut Batch, names: &[Box<str>], now_ms: i64) {
+        if self.series.is_empty() {
+            self.series = self.label_sets(names).into_iter().map(|l| (l, SeriesRef::UNKNOWN)).collect();
+        }
+        for ((labels, handle), value) in self.series.iter().zip([self.calls, self.failed]) {
+            batch.push(*handle, labels.clone(), now_ms, value as f64);
+        }
+        let (client, server) = self.series[2..].split_at((self.series.len() - 2) / 2);
+        self.client_seconds.write(batch, client, now_ms);
+        self.server_seconds.write(batch, server, now_ms);
+    }
+
+    fn label_sets(&self, names: &[Box<str>]) -> Vec<Labels> {
+        let own = [
+            ("client", &*names[self.client as usize]),
+            ("server", &*names[self.server as usize]),
+            ("connection_type", self.connection.name()),
+        ];
+        let counter = |name: &'static str| Labels::from_pairs(own.into_iter().chain([(METRIC_NAME, name)]));
+        let mut sets = vec![
+            counter("traces_service_graph_request_total"),
+            counter("traces_service_graph_request_failed_total"),
+        ];
+        sets.extend(self.client_seconds.label_sets("traces_service_graph_request_client_seconds", &own));
+        sets.extend(self.server_seconds.label_sets("traces_service_graph_request_server_seconds", &own));
+        sets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AttributeRef;
+    use crate::span::testing::span;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn text<'a>(key: &'a str, value: &'a str) -> AttributeRef<'a> {
+        AttributeRef { key, value: ValueRef::Text(value) }
+    }
+
+    fn call<'a>(kind: SpanKind, id: u8, parent: u8, attributes: &'a [AttributeRef<'a>]) -> SpanRef<'a> {
+        let parent_span_id = if parent == 0 { SpanId::default() } else { SpanId([parent; 8]) };
+        SpanRef { kind, span_id: SpanId([id; 8]), parent_span_id, attributes, end_ns: 2 * SECOND, ..span(SECOND) }
+    }
+
+    /// The edges with calls and failures, after everything that waits has expired.
+    fn edges(graph: &mut ServiceGraph) -> Vec<String> {
+        graph.expire(u64::MAX);
+        let mut batch = Batch::default();
+        graph.write(&mut batch, 1);
+        let value = |labels: &Labels| {
+            let same = |row: &&tidewatch_model::Row| row.labels == *labels;
+            batch.rows.iter().find(same).map(|row| row.value).unwrap()
+        };
+        let total = "traces_service_graph_request_total";
+        let calls = batch.rows.iter().filter(|row| row.labels.get(METRIC_NAME) == Some(total));
+        let mut edges: Vec<String> = calls
+            .map(|row| {
+                let get = |name| row.labels.get(name).unwrap_or_default();
+                let failed = row.labels.iter().map(|(name, value)| {
+                    (name, if name == METRIC_NAME { "traces_service_graph_request_failed_total" } else { value })
+                });
+                let failed = value(&Labels::from_pairs(failed));
+                let (client, server, kind) = (get("client"), get("server"), get("connection_type"));
+                format!("{client} > {server} [{kind}] {} {failed}", row.value)
+            })
+            .collect();
+        edges.sort();
+        edges
+    }
+
+    #[test]
+    fn either_side_may_come_first() {
+        let mut graph = ServiceGraph::new(ServiceGraphOptions::default());
+        graph.observe("web", &call(SpanKind::Client, 1, 9, &[]), SECOND);
+        graph.observe("shop", &call(SpanKind::Server, 2, 1, &[]), SECOND);
+        let failed = SpanRef { status: StatusCode::Error, ..call(SpanKind::Server, 4, 3, &[]) };
+        graph.observe("shop", &failed, SECOND);
+        graph.observe("web", &call(SpanKind::Client, 3, 9, &[]), SECOND);
+        graph.observe("web", &call(SpanKind::Server, 9, 0, &[]), SECOND);
+        assert_eq!(edges(&mut graph), ["user > web [virtual_node] 1 0", "web > shop [] 2 1"]);
+        assert_eq!((graph.unpaired(), graph.dropped()), (0, 0));
+    }
+
+    #[test]
+    fn what_sends_no_spans_is_a_node_where_the_caller_names_it() {
+        let mut graph = ServiceGraph::new(ServiceGraphOptions::default());
+        let database = [text("db.namespace", "tasks"), text("db.system.name", "postgresql")];
+        graph.observe("shop", &call(SpanKind::Client, 1, 9, &database), SECOND);
+        let peer = [text("peer.service", "bank"), text("server.address", "bank.example")];
+        graph.observe("shop", &call(SpanKind::Client, 2, 9, &peer), SECOND);
+        graph.observe("shop", &call(SpanKind::Client, 3, 9, &[]), SECOND);
+        graph.observe("shop", &call(SpanKind::Server, 4, 8, &[]), SECOND);
+        assert_eq!(edges(&mut graph), ["shop > bank [virtual_node] 1 0", "shop > tasks [database] 1 0"]);
+        assert_eq!(graph.unpaired(), 2);
+    }
+
+    #[test]
+    fn a_message_through_sidecars_leads_from_one_service_to_the_others() {
+        let mut graph = ServiceGraph::new(ServiceGraphOptions::default());
+        let messaging = [text("messaging.system", "pubsub")];
+        graph.observe("shop", &call(SpanKind::Producer, 1, 9, &messaging), SECOND);
+        // the sidecar of the shop, and those of two takers, all write CLIENT spans
+        graph.observe("shop", &call(SpanKind::Client, 2, 1, &messaging), SECOND);
+        graph.observe("mail", &call(SpanKind::Client, 3, 2, &messaging), SECOND);
+        graph.observe("mail", &call(SpanKind::Server, 5, 3, &[]), SECOND);
+        graph.observe("audit", &call(SpanKind::Client, 4, 2, &messaging), SECOND);
+        let expected = ["shop > audit [messaging_system] 1 0", "shop > mail [messaging_system] 1 0"];
+        assert_eq!(edges(&mut graph), expected);
+        assert_eq!(graph.unpaired(), 1, "the call of audit's sidecar to its application");
+    }
+
+    #[test]
+    fn everything_is_bounded() {
+        let options = ServiceGraphOptions { most_waiting: 2, most_edges: 1, wait_ns: 10 };
+        let mut graph = ServiceGraph::new(options);
+        for id in 1..5 {
+            graph.observe("web", &call(SpanKind::Client, id, 9, &[]), 0);
+        }
+        assert_eq!(graph.dropped(), 2);
+        graph.observe("web", &call(SpanKind::Client, 5, 9, &[]), 10);
+        assert_eq!(graph.unpaired(), 2, "their time is over");
+        graph.observe("a", &call(SpanKind::Server, 6, 5, &[]), 10);
+        graph.observe("b", &call(SpanKind::Server, 7, 0, &[]), 10);
+        assert_eq!(edges(&mut graph), ["web > a [] 1 0"]);
+        assert_eq!(graph.dropped(), 3);
+    }
+}
