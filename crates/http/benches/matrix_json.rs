@@ -51,6 +51,8 @@ fn state() -> ApiState {
         head: Box::new(HeadStats::default),
         targets: None,
         workloads: None,
+        spans: None,
+        sampling: Arc::default(),
         dashboards: Arc::new(Catalog::new()),
         registry: Arc::new(Registry::new(build.clone())),
         clock: Arc::new(ManualClock::new(NOW)),

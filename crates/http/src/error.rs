@@ -49,6 +49,14 @@ pub enum ServerError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A file of sampling strategies cannot be used.
+    #[error("{file}: {problem}")]
+    SamplingStrategies {
+        /// The file.
+        file: String,
+        /// The field, its value and a remedy.
+        problem: String,
+    },
 }
 
 /// The types of error of the Prometheus API.

@@ -2,14 +2,14 @@
 //!
 //! Input: handles to the store, the query engine, the scraper, the runtime and the dashboards, in one [`ApiState`].
 //! Output: the Prometheus HTTP API v1 and its management API, Grafana's dashboards, the Kubernetes API's pods, logs and
-//! events, the metrics of a cluster's exporters, and the page, on loopback addresses.
+//! events, the metrics of a cluster's exporters, OTLP and Jaeger's remote sampling, and the page, on loopback addresses.
 //!
 //! In reading order: a [`Server`] binds [`ListenerSpec`]s and answers connections; `routes` puts one module per API into
 //! a router; the guard checks, counts and finishes every request; work on the store passes the gate, which bounds it
 //! and stops it when its client leaves.
 //!
-//! Deliberately not here: TLS and users (non-loopback addresses are refused), CORS (no other origin may read), HTTP/2,
-//! evaluation of rules, and saving of anything.
+//! Deliberately not here: TLS and users (non-loopback addresses are refused), CORS (no other origin may read), HTTP/2
+//! but for OTLP/gRPC, evaluation of rules, and saving of anything.
 
 mod answer;
 mod cluster_metrics;
@@ -23,10 +23,12 @@ mod kubernetes;
 mod listen;
 mod management;
 mod metrics;
+mod otlp;
 mod parameters;
 mod prometheus;
 mod reply;
 mod routes;
+mod sampling;
 mod server;
 mod sources;
 mod state;
@@ -36,6 +38,8 @@ pub use cluster_metrics::{CADVISOR_METRICS_PATH, KUBE_STATE_METRICS_PATH, NODE_M
 pub use error::ServerError;
 pub use gate::QueryLimits;
 pub use listen::{ListenerSpec, Serves};
+pub use otlp::{IntakeError, OtlpLimits, SpanIntake, SpanReception, Taken};
+pub use sampling::SamplingStrategies;
 pub use server::{ConnectionLimits, Server};
 pub use sources::{Targets, Workloads};
 pub use state::{ApiState, ConfigStatus, HeadStats, LifecycleRequest, Readiness};
@@ -45,6 +49,7 @@ struct SharedState {
     state: ApiState,
     gate: gate::Gate,
     metrics: std::sync::Arc<metrics::HttpMetrics>,
+    receiver: Option<std::sync::Arc<otlp::Receiver>>,
 }
 
 type Shared = std::sync::Arc<SharedState>;

@@ -16,6 +16,12 @@ pub enum Serves {
     Everything,
     /// The metrics of kube-state-metrics, cAdvisor and node-exporter.
     ClusterMetrics,
+    /// OTLP over HTTP: spans come in.
+    Otlp,
+    /// OTLP over gRPC: spans come in.
+    OtlpGrpc,
+    /// Jaeger's remote sampling.
+    Sampling,
 }
 
 /// A listener to be opened.

@@ -21,9 +21,13 @@ pub(crate) fn everything(shared: &Shared) -> Router {
 
 /// Routes with what every request passes; what no route takes is the page's, or 404.
 pub(crate) fn guarded(routes: Router<Shared>, shared: &Shared) -> Router {
+    guarded_alone(routes.fallback(ui::serve), shared)
+}
+
+/// Routes with what every request passes, and an answer of their own to what none takes.
+pub(crate) fn guarded_alone(routes: Router<Shared>, shared: &Shared) -> Router {
     routes
         .route_layer(from_fn(note_route))
-        .fallback(ui::serve)
         .layer(from_fn_with_state(shared.clone(), guard))
         .with_state(shared.clone())
 }

@@ -1,22 +1,23 @@
 //! The server: bound listeners, connections within limits, an end in order.
 //!
-//! Input: listeners and the state of the pipeline. Output: answered connections until told to stop. HTTP/1.1 only and no
-//! TLS: it listens on loopback addresses.
+//! Input: listeners and the state of the pipeline. Output: answered connections until told to stop. HTTP/1.1, HTTP/2 where
+//! gRPC needs it, and no TLS: it listens on loopback addresses.
 
 use crate::error::ServerError;
 use crate::gate::Gate;
 use crate::listen::{ListenerSpec, Serves, bind};
 use crate::metrics::{GaugeGuard, HttpMetrics};
 use crate::state::ApiState;
-use crate::{Shared, SharedState, cluster_metrics, routes};
+use crate::{Shared, SharedState, cluster_metrics, otlp, routes, sampling};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::rt::bounds::Http2ServerConnExec;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +28,11 @@ use tower::ServiceExt;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait when the system has no file descriptor for one more connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+/// Bytes of a body that a client may send before they are read.
+const WINDOW: u32 = 256 * 1024;
 
 /// Bounds on what clients may hold open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +99,8 @@ impl Server {
         let metrics = HttpMetrics::new(&state.registry);
         let gate = Gate::new(state.query_limits, Arc::clone(&metrics));
         let readiness = Arc::clone(&state.readiness);
-        let shared: Shared = Arc::new(SharedState { state, gate, metrics });
+        let receiver = otlp::Receiver::new(&state);
+        let shared: Shared = Arc::new(SharedState { state, gate, metrics, receiver });
         let (phase, phases) = watch::channel(Phase::Running);
         let most = self.limits.max_connections.max(1);
         let connections = Arc::new(Semaphore::new(most as usize));
@@ -101,9 +108,13 @@ impl Server {
             let router = match serves {
                 Serves::Everything => routes::everything(&shared),
                 Serves::ClusterMetrics => routes::guarded(cluster_metrics::routes(), &shared),
+                Serves::Otlp => routes::guarded_alone(otlp::http::routes(), &shared),
+                Serves::OtlpGrpc => routes::guarded_alone(otlp::grpc::routes(), &shared),
+                Serves::Sampling => routes::guarded_alone(sampling::routes(), &shared),
             };
             let acceptor = Acceptor {
                 router,
+                speaks_http2: serves == Serves::OtlpGrpc,
                 metrics: Arc::clone(&shared.metrics),
                 connections: Arc::clone(&connections),
                 phases: phases.clone(),
@@ -126,6 +137,7 @@ impl Server {
 /// Takes the connections of one listener.
 struct Acceptor {
     router: Router,
+    speaks_http2: bool,
     metrics: Arc<HttpMetrics>,
     connections: Arc<Semaphore>,
     phases: watch::Receiver<Phase>,
@@ -148,9 +160,14 @@ impl Acceptor {
                 Ok((stream, _)) => {
                     let (router, phases, head_timeout) =
                         (self.router.clone(), self.phases.clone(), self.head_timeout);
+                    let speaks_http2 = self.speaks_http2;
                     let counted = GaugeGuard::new(&self.metrics.connections);
                     tokio::spawn(async move {
-                        connection(stream, router, phases, head_timeout).await;
+                        if speaks_http2 {
+                            http2_connection(stream, router, phases, head_timeout).await;
+                        } else {
+                            connection(stream, router, phases, head_timeout).await;
+                        }
                         drop((place, counted));
                     });
                 }
@@ -167,7 +184,7 @@ impl Acceptor {
 async fn connection(
     stream: TcpStream,
     router: Router,
-    mut phases: watch::Receiver<Phase>,
+    phases: watch::Receiver<Phase>,
     head_timeout: Duration,
 ) {
     // Answers are written at once; waiting to fill packets would only delay their last part.
@@ -178,13 +195,66 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .serve_connection(TokioIo::new(stream), service);
+    until_over(serving, phases).await;
+}
+
+/// The same over HTTP/2. A client that is idle for `idle_timeout` is asked whether it is still there.
+async fn http2_connection(
+    stream: TcpStream,
+    router: Router,
+    phases: watch::Receiver<Phase>,
+    idle_timeout: Duration,
+) {
+    let _ = stream.set_nodelay(true);
+    let service =
+        service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(idle_timeout)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(2 * WINDOW)
+        .serve_connection(TokioIo::new(stream), service);
+    until_over(serving, phases).await;
+}
+
+/// A connection that can be told to take no more requests.
+trait Connection: Future<Output = hyper::Result<()>> {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<S> Connection for http1::Connection<TokioIo<TcpStream>, S>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<axum::BoxError>,
+    Self: Future<Output = hyper::Result<()>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S> Connection for http2::Connection<TokioIo<TcpStream>, S, TokioExecutor>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<axum::BoxError>,
+    TokioExecutor: Http2ServerConnExec<S::Future, Body>,
+    Self: Future<Output = hyper::Result<()>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Serves a connection until it ends or must end.
+async fn until_over(serving: impl Connection, mut phases: watch::Receiver<Phase>) {
     let mut serving = pin!(serving);
     let mut ended = tokio::select! {
         ended = serving.as_mut() => Some(ended),
         () = left(&mut phases, Phase::Running) => None,
     };
     if ended.is_none() {
-        serving.as_mut().graceful_shutdown();
+        serving.as_mut().finish();
         ended = tokio::select! {
             ended = serving.as_mut() => Some(ended),
             () = left(&mut phases, Phase::Draining) => None,

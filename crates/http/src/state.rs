@@ -15,6 +15,8 @@ use tidewatch_promql::EngineOptions;
 use tidewatch_telemetry::{BuildInfo, Registry};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::otlp::SpanReception;
+use crate::sampling::SamplingStrategies;
 use crate::sources::{Targets, Workloads};
 
 /// Everything the APIs answer from.
@@ -31,6 +33,10 @@ pub struct ApiState {
     pub targets: Option<Arc<dyn Targets>>,
     /// The pods and their metrics.
     pub workloads: Option<Arc<dyn Workloads>>,
+    /// Where spans that come in over OTLP go; without it they are refused.
+    pub spans: Option<SpanReception>,
+    /// What remote samplers are told.
+    pub sampling: Arc<SamplingStrategies>,
     /// The dashboards.
     pub dashboards: Arc<Catalog>,
     /// tidewatch's own metrics, served at `/metrics`; the server adds its own.

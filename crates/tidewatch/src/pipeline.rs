@@ -125,6 +125,8 @@ impl Pipeline {
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
             workloads: runtime.clone().map(|runtime| runtime as _),
+            spans: None,
+            sampling: Arc::default(),
             dashboards: Arc::new(spec.dashboards),
             registry,
             clock: Arc::clone(&clock),

@@ -61,6 +61,8 @@ pub(crate) fn state_over(store: Arc<dyn Select>) -> ApiState {
         }),
         targets: Some(Arc::new(TwoPools)),
         workloads: None,
+        spans: None,
+        sampling: Arc::default(),
         dashboards: Arc::new(Catalog::new()),
         registry: Arc::new(Registry::new(build.clone())),
         clock: Arc::new(ManualClock::new(NOW)),
