@@ -15,7 +15,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use todo_telemetry::{FieldError, Problem, Routes, read_json};
+use todo_telemetry::{FieldError, Problem, Routes, in_current_context, read_json};
 
 use crate::{
     Error, Result,
@@ -185,7 +185,7 @@ impl Api {
 async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T>> + Send + 'static,
 ) -> std::result::Result<T, Problem> {
-    match tokio::spawn(change).await {
+    match tokio::spawn(in_current_context(change)).await {
         Ok(outcome) => outcome.map_err(problem),
         Err(_) => Err(Problem::internal()),
     }

@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use todo_telemetry::{
-    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, health_routes, metrics_routes,
-    new_registry, prepare_database, stop_signal,
+    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, health_routes,
+    metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     store::TaskStore,
 };
 
-/// Whether requests, queries and events are counted and timed.
+/// Whether requests, queries and events are counted, timed and traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instrumentation {
     /// As the product always runs.
@@ -36,13 +36,14 @@ pub struct App {
     registry: Arc<Registry>,
     api: Arc<Api>,
     http: Option<HttpMetrics>,
+    traces: Option<TracePipeline>,
 }
 
 impl App {
     /// Prepares everything that does not listen. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When `DATABASE_URL` cannot be used.
+    /// When `DATABASE_URL` or the service's name cannot be used.
     pub fn new(settings: &BackendSettings, instrumentation: Instrumentation) -> Result<Self> {
         let mut registry = new_registry();
         let mut database = Database::open("DATABASE_URL", &settings.database_url)?;
@@ -58,8 +59,11 @@ impl App {
         );
         let metrics = measured.then(|| TaskMetrics::register(&mut registry));
         let http = measured.then(|| HttpMetrics::register(&mut registry));
+        let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
+        let traces = measured.then(|| TracePipeline::start(tracing, "todo-backend", version, &mut registry));
+        let traces = traces.transpose()?;
         let api = Arc::new(Api { store: TaskStore::new(database.clone()), events, metrics });
-        Ok(Self { database, lifecycle: Lifecycle::new(), registry: Arc::new(registry), api, http })
+        Ok(Self { database, lifecycle: Lifecycle::new(), registry: Arc::new(registry), api, http, traces })
     }
 
     /// The routes that people and probes use.
@@ -69,7 +73,12 @@ impl App {
             let database = database.clone();
             Box::pin(async move { database.ping().await.map_err(|error| error.to_string()) })
         });
-        task_routes(Routes::new(self.http.as_ref()))
+        let routes = Routes::new(self.http.as_ref());
+        let routes = match &self.traces {
+            Some(traces) => routes.traced(traces.tracer()),
+            None => routes,
+        };
+        task_routes(routes)
             .uncounted(health_routes(self.lifecycle.clone(), Some(probe)))
             .finish(Arc::clone(&self.api))
     }
@@ -88,10 +97,13 @@ impl App {
         Ok(prepare_database(&self.database, &SCHEMA, &self.lifecycle).await?)
     }
 
-    /// Sends the waiting events within `longest`, then closes the database.
+    /// Sends the waiting events within `longest`, then closes the database, and sends the last spans.
     pub async fn close(&self, longest: Duration) {
         self.api.events.close(longest).await;
         self.database.close().await;
+        if let Some(traces) = &self.traces {
+            traces.close(longest).await;
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use todo_telemetry::LATENCY_BUCKETS;
+use todo_telemetry::LatencyHistogram;
 
 use crate::event::EventType;
 
@@ -92,16 +92,14 @@ pub(crate) struct EventMetrics([PerType; EventType::ALL.len()]);
 struct PerType {
     succeeded: Counter,
     failed: Counter,
-    duration: Histogram,
+    duration: LatencyHistogram,
     dropped: [Counter; DropReason::ALL.len()],
 }
 
 impl EventMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let published = Family::<PublishedLabels, Counter>::default();
-        let durations = Family::<DurationLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| {
-            Histogram::new(LATENCY_BUCKETS)
-        });
+        let durations = Family::<DurationLabels, LatencyHistogram>::default();
         let dropped = Family::<DroppedLabels, Counter>::default();
         let help = "Attempts to publish an event; an event that is not even queued counts as a failed one";
         registry.register("events_published", help, published.clone());
@@ -125,7 +123,7 @@ impl EventMetrics {
     pub(crate) fn attempted(&self, event_type: EventType, success: bool, duration: Duration) {
         let metrics = &self.0[event_type as usize];
         if success { &metrics.succeeded } else { &metrics.failed }.inc();
-        metrics.duration.observe(duration.as_secs_f64());
+        metrics.duration.observe(duration);
     }
 
     pub(crate) fn dropped(&self, event_type: EventType, reason: DropReason) {

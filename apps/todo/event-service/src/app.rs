@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use todo_telemetry::{
-    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, health_routes, metrics_routes,
-    new_registry, prepare_database, stop_signal,
+    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, health_routes,
+    metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
 use crate::{
@@ -28,6 +28,8 @@ pub async fn run(settings: EventServiceSettings) -> Result<ServeOutcome> {
     database.register(&mut registry);
     let http = HttpMetrics::register(&mut registry);
     let metrics = EventMetrics::register(&mut registry);
+    let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
+    let traces = TracePipeline::start(tracing, "event-service", version, &mut registry)?;
     let lifecycle = Lifecycle::new();
 
     let listeners = Listeners::bind(&settings.listen).await?;
@@ -39,11 +41,12 @@ pub async fn run(settings: EventServiceSettings) -> Result<ServeOutcome> {
         Box::pin(async move { database.ping().await.map_err(|error| error.to_string()) })
     });
     let store = ActivityStore::new(database.clone(), settings.activity_limit);
-    let requests = activity_routes(Routes::new(Some(&http)))
+    let requests = activity_routes(Routes::new(Some(&http)).traced(traces.tracer()))
         .uncounted(health_routes(lifecycle.clone(), Some(probe)))
         .finish(Arc::new(Api { store, metrics }));
     let outcome = listeners.serve(requests, metrics_routes(Arc::new(registry)), lifecycle, stop).await;
     database.close().await;
+    traces.close(settings.listen.shutdown_timeout).await;
     tracing::info!("stopped");
     Ok(outcome)
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use todo_telemetry::{
-    HttpMetrics, Lifecycle, Listeners, Routes, ServeOutcome, health_routes, metrics_routes, new_registry,
-    stop_signal,
+    HttpMetrics, Lifecycle, Listeners, Routes, ServeOutcome, TracePipeline, health_routes, metrics_routes,
+    new_registry, stop_signal,
 };
 
 use crate::{
@@ -24,13 +24,16 @@ pub async fn run(settings: FrontendSettings) -> Result<ServeOutcome> {
     let stop = stop_signal()?;
     let mut registry = new_registry();
     let http = HttpMetrics::register(&mut registry);
+    let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
+    let traces = TracePipeline::start(tracing, "todo-frontend", version, &mut registry)?;
     let lifecycle = Lifecycle::new();
-    let routes = proxy_routes(page_routes(Routes::new(Some(&http))));
+    let routes = proxy_routes(page_routes(Routes::new(Some(&http)).traced(traces.tracer())));
     let requests = routes.uncounted(health_routes(lifecycle.clone(), None)).finish(Proxy::new(&settings));
 
     let listeners = Listeners::bind(&settings.listen).await?;
     lifecycle.ready();
     let outcome = listeners.serve(requests, metrics_routes(Arc::new(registry)), lifecycle, stop).await;
+    traces.close(settings.listen.shutdown_timeout).await;
     tracing::info!("stopped");
     Ok(outcome)
 }

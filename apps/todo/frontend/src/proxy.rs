@@ -1,14 +1,15 @@
 //! The way from the browser to the backend and the event service.
 //!
 //! Input: requests under `/api`. Output: the service's own answer, streamed, or a problem: 502 when it cannot be reached, 504 when
-//! it does not answer in time. A GET that meets a connection which just ended is sent once more. Deliberately changes nothing in a
+//! it does not answer in time. A GET that meets a connection which just ended is sent once more. What is passed on is a CLIENT span
+//! below the request's, and the service behind continues the trace. Deliberately changes nothing in a
 //! body and passes on only the routes that exist.
 
 use std::{error::Error, io, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -16,7 +17,8 @@ use axum::{
 use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy;
 use todo_telemetry::{
-    BaseUrl, HttpClient, MAX_BODY_BYTES, Problem, Routes, check_declared_length, discard, http_client,
+    BaseUrl, HttpClient, MAX_BODY_BYTES, Problem, Routes, Span, SpanKind, check_declared_length, discard,
+    http_client,
 };
 
 use crate::FrontendSettings;
@@ -106,17 +108,32 @@ impl Proxy {
         without_connection_headers(&mut parts.headers);
         let host = HeaderValue::from_str(service.authority()).expect("a checked authority is a header");
         parts.headers.insert(header::HOST, host);
-        match tokio::time::timeout(self.timeout, self.send(parts, address, body)).await {
+        let mut span = client_span(service, &parts);
+        if let Some(context) = span.context() {
+            context.inject(&mut parts.headers);
+        }
+        match tokio::time::timeout(self.timeout, self.send(parts, address, body, &mut span)).await {
             Ok(Ok(response)) => {
+                let status = response.status();
+                span.attribute("http.response.status_code", status.as_u16());
+                if status.is_client_error() || status.is_server_error() {
+                    span.error(status.as_str(), "");
+                }
                 let (mut parts, body) = response.into_parts();
                 without_connection_headers(&mut parts.headers);
                 Response::from_parts(parts, Body::new(body))
             }
             Ok(Err(error)) if has_cause(&error, |cause| cause.is::<LengthLimitError>()) => {
+                span.error("body_too_large", "the caller's body is over the limit");
                 Problem::body_too_large().into_response()
             }
-            Ok(Err(error)) => unreachable_service(name, &error),
+            Ok(Err(error)) => {
+                let kind = if error.is_connect() { "connect" } else { "connection_broken" };
+                span.error(kind, "the service could not be reached");
+                unreachable_service(name, &error)
+            }
             Err(_) => {
+                span.error("timeout", "the service did not answer in time");
                 tracing::warn!(service = name, "no answer in time");
                 let detail = format!("{name} did not answer within {} ms", self.timeout.as_millis());
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, "upstream-timeout", "Service too slow", detail)
@@ -130,6 +147,7 @@ impl Proxy {
         parts: Parts,
         address: Uri,
         body: Body,
+        span: &mut Span,
     ) -> Result<Response<hyper::body::Incoming>, legacy::Error> {
         let request = |body: Body| {
             let mut request = Request::new(body);
@@ -144,11 +162,28 @@ impl Proxy {
         match self.client.request(request(Body::empty())).await {
             // A replica that stops, or closes an old connection, may do so just when a request is on its way to it.
             Err(error) if !error.is_connect() && connection_ended(&error) => {
+                span.attribute("http.request.resend_count", 1_i64);
                 self.client.request(request(Body::empty())).await
             }
             outcome => outcome,
         }
     }
+}
+
+/// The span of passing a request on, named by the route it came in on: the services have the same ones.
+fn client_span(service: &BaseUrl, request: &Parts) -> Span {
+    let route = request.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let mut span = Span::child_with(SpanKind::Client, || format!("{} {route}", request.method));
+    if span.is_recording() {
+        let (host, port) = service.host_and_port();
+        span.attribute("http.request.method", request.method.as_str());
+        span.attribute("url.template", route);
+        // Without the query: it holds what a person searches for.
+        span.attribute("url.full", &format!("http://{}{}", service.authority(), request.uri.path()));
+        span.attribute("server.address", host);
+        span.attribute("server.port", port);
+    }
+    span
 }
 
 /// Removes what concerns the connection, with everything that `Connection` itself names.

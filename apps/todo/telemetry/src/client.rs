@@ -43,6 +43,15 @@ impl BaseUrl {
         Uri::builder().scheme("http").authority(self.authority.as_str()).path_and_query(path).build().ok()
     }
 
+    /// Host and port, 80 when it names none.
+    pub fn host_and_port(&self) -> (&str, u16) {
+        // An IPv6 address keeps its brackets: only a colon behind them begins a port.
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port.parse().unwrap_or(80)),
+            _ => (&self.authority, 80),
+        }
+    }
+
     /// Host and port, for the `Host` header.
     pub fn authority(&self) -> &str {
         &self.authority

@@ -1,7 +1,7 @@
 //! The one door to SQLite or PostgreSQL: the same statements run on both.
 //!
 //! Input: `DATABASE_URL` and statements with `$1` parameters of the types both databases share (text, 64-bit integers).
-//! Output: rows, timed by kind of statement, or [`Error`] split into "try later" and "will not help". Deliberately has no
+//! Output: rows, timed by kind of statement and traced, or [`Error`] split into "try later" and "will not help". Deliberately has no
 //! cache: several replicas share one database.
 
 use std::{
@@ -17,9 +17,13 @@ use sqlx::{
     postgres::PgConnectOptions,
     query::Query,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Error, QueryMetrics, QueryType, Result, settings::without_credentials};
+use crate::{
+    Error, QueryMetrics, QueryType, Result,
+    query_span::{DatabaseNames, QuerySpan},
+    settings::without_credentials,
+};
 
 /// How long a call waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,6 +49,8 @@ pub struct Database {
     /// The setting it came from and its value without credentials, for messages.
     variable: &'static str,
     address: Arc<str>,
+    /// What spans say about it.
+    pub(crate) names: DatabaseNames,
     /// SQLite has one writer at a time: waiting here is fair, waiting for its file lock is polling.
     writer: Arc<Semaphore>,
     metrics: Option<QueryMetrics>,
@@ -66,11 +72,14 @@ impl Database {
                 "set {variable} to sqlite:<file> or postgres://<user>:<password>@<host>:5432/<database>"
             ),
         };
-        let (kind, url) = match url.split_once(':') {
-            Some(("sqlite", path)) => (DatabaseKind::Sqlite, sqlite_url(path).map_err(refuse)?),
+        let (kind, url, names) = match url.split_once(':') {
+            Some(("sqlite", path)) => {
+                let url = sqlite_url(path).map_err(refuse)?;
+                (DatabaseKind::Sqlite, url, sqlite_names(path))
+            }
             Some(("postgres" | "postgresql", _)) => {
-                PgConnectOptions::from_str(url).map_err(|_| refuse("not a PostgreSQL URL"))?;
-                (DatabaseKind::Postgres, url.to_owned())
+                let options = PgConnectOptions::from_str(url).map_err(|_| refuse("not a PostgreSQL URL"))?;
+                (DatabaseKind::Postgres, url.to_owned(), postgres_names(&options))
             }
             _ => return Err(refuse("not a database this application knows")),
         };
@@ -81,6 +90,7 @@ impl Database {
             kind,
             variable,
             address: without_credentials(&url).into(),
+            names,
             writer: Arc::new(Semaphore::new(1)),
             metrics: None,
         })
@@ -123,19 +133,39 @@ impl Database {
         query: Query<'_, Any, AnyArguments>,
     ) -> Result<Vec<AnyRow>> {
         let started = Instant::now();
-        let turn = match self.kind {
-            DatabaseKind::Sqlite if query_type.writes() => {
-                Some(self.writer.acquire().await.expect("the semaphore is never closed"))
+        let (mut span, query) = QuerySpan::of(&self.names, query);
+        let turn = if query_type.writes() { self.turn_to_write().await } else { None };
+        let outcome = match self.pool.acquire().await {
+            Ok(mut connection) => {
+                if span.0.is_recording() {
+                    span.waited(started.elapsed());
+                }
+                // All rows, even of a statement that returns one: SQLite commits, and reports a full disk, after the last.
+                query.fetch_all(&mut *connection).await
             }
-            _ => None,
+            Err(error) => Err(error),
         };
-        // All rows, even of a statement that returns one: SQLite commits, and reports a full disk, after the last.
-        let outcome = query.fetch_all(&self.pool).await.map_err(|error| classified(&error));
         drop(turn);
-        if let Some(metrics) = &self.metrics {
-            metrics.observe(query_type, started.elapsed());
+        span.ended(&outcome);
+        self.observe(query_type, started.elapsed());
+        outcome.map_err(|error| classified(&error))
+    }
+
+    /// Waits for the turn to write, where turns are taken.
+    pub(crate) async fn turn_to_write(&self) -> Option<OwnedSemaphorePermit> {
+        match self.kind {
+            DatabaseKind::Sqlite => {
+                Some(Arc::clone(&self.writer).acquire_owned().await.expect("the semaphore is never closed"))
+            }
+            DatabaseKind::Postgres => None,
         }
-        outcome
+    }
+
+    /// Counts a finished call, with the current span as an example of it.
+    pub(crate) fn observe(&self, query_type: QueryType, duration: Duration) {
+        if let Some(metrics) = &self.metrics {
+            metrics.observe(query_type, duration);
+        }
     }
 
     /// Asks the database for nothing.
@@ -166,6 +196,19 @@ fn pool(kind: DatabaseKind, options: AnyConnectOptions) -> AnyPool {
         DatabaseKind::Postgres => pool.max_connections(8),
     }
     .connect_lazy_with(options)
+}
+
+fn sqlite_names(path: &str) -> DatabaseNames {
+    let file = path.split('?').next().and_then(|file| file.rsplit('/').next());
+    DatabaseNames { system: "sqlite", namespace: file.map(Into::into), server: None }
+}
+
+fn postgres_names(options: &PgConnectOptions) -> DatabaseNames {
+    DatabaseNames {
+        system: "postgresql",
+        namespace: options.get_database().map(Into::into),
+        server: Some((options.get_host().into(), options.get_port())),
+    }
 }
 
 /// `path` is what follows `sqlite:`; the file is created when missing.

@@ -60,8 +60,7 @@ impl ExportMetrics {
         registry.register("otel_exporter_queue_spans", "Spans waiting to be exported", waiting.clone());
         let help = "Sampled spans that never reached the receiver, by reason";
         registry.register("otel_exporter_spans_dropped", help, dropped.clone());
-        let dropped =
-            DropReason::ALL.map(|(_, reason)| dropped.get_or_create_owned(&DropLabels { reason }));
+        let dropped = DropReason::ALL.map(|(_, reason)| dropped.get_or_create_owned(&DropLabels { reason }));
         Self { exported, waiting, dropped }
     }
 

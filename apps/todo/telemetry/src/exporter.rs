@@ -59,9 +59,16 @@ pub(crate) struct Exporter {
 /// What an attempt came to.
 enum Attempt {
     /// All spans but so many were taken.
-    Taken { rejected: u64, message: String },
+    Taken {
+        rejected: u64,
+        message: String,
+    },
     Refused(String),
-    Failed { reason: DropReason, text: String, retry_after: Option<Duration> },
+    Failed {
+        reason: DropReason,
+        text: String,
+        retry_after: Option<Duration>,
+    },
 }
 
 impl Exporter {
@@ -140,10 +147,12 @@ impl Exporter {
             let response = self.client.request(request).await.map_err(|error| cause(&error))?;
             let (parts, body) = response.into_parts();
             // Read to its end, so that the connection can be used again.
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| error.to_string())?;
+            let body =
+                Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| error.to_string())?;
             Ok::<_, String>((parts, body.to_bytes()))
         };
-        let unavailable = |text, retry_after| Attempt::Failed { reason: DropReason::Unavailable, text, retry_after };
+        let unavailable =
+            |text, retry_after| Attempt::Failed { reason: DropReason::Unavailable, text, retry_after };
         match tokio::time::timeout(self.policy.attempt_timeout, answer).await {
             Err(_) => {
                 let text = format!("no answer within {} ms", self.policy.attempt_timeout.as_millis());
@@ -174,7 +183,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// The innermost cause: "connection refused" instead of "client error".
 fn cause(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 /// `pause` minus up to a quarter, so that replicas do not knock in step.
@@ -202,7 +214,9 @@ fn partial_success(mut response: &[u8]) -> Option<(u64, String)> {
     while let Some(found) = field(&mut partial) {
         match found {
             (1, Field::Number(number)) => rejected = number,
-            (2, Field::Bytes(text)) => message = crate::span_encoding::cut(&String::from_utf8_lossy(text)).to_owned(),
+            (2, Field::Bytes(text)) => {
+                message = crate::span_encoding::cut(&String::from_utf8_lossy(text)).to_owned()
+            }
             _ => {}
         }
     }

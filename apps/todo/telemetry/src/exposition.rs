@@ -69,7 +69,7 @@ fn prefers_openmetrics(accept: &str) -> bool {
 }
 
 /// Rewrites OpenMetrics as the older text format: a counter's `HELP` and `TYPE` carry the `_total` of its samples, there is no
-/// `UNIT` and no `EOF`. The registry holds no exemplar and no timestamp, so samples are the same bytes in both.
+/// `UNIT`, no `EOF` and no exemplar. The registry holds no timestamp, so the rest of a sample is the same bytes in both.
 fn to_text_format(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len() + 512);
     let mut help: Option<(&str, &str)> = None;
@@ -88,10 +88,28 @@ fn to_text_format(openmetrics: &str) -> String {
             }
             text.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
         } else if !line.starts_with('#') {
-            text.extend([line, "\n"]);
+            text.extend([without_exemplar(line), "\n"]);
         }
     }
     text
+}
+
+/// A sample up to the ` # {` that begins its exemplar. A label's value may hold the same characters, but within quotes.
+fn without_exemplar(sample: &str) -> &str {
+    if !sample.contains(" # {") {
+        return sample;
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    for (index, byte) in sample.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'#' if !quoted => return sample[..index].trim_end(),
+            _ => {}
+        }
+    }
+    sample
 }
 
 #[cfg(test)]
@@ -115,6 +133,15 @@ mod tests {
         check("application/openmetrics-text;q=0", false);
         check("application/openmetrics-text;q=high, text/plain;q=0.1", false);
         check("text/html", false);
+    }
+
+    #[test]
+    fn the_text_format_has_no_exemplars() {
+        let check = |sample: &str, expected: &str| assert_eq!(without_exemplar(sample), expected);
+        check("up 1", "up 1");
+        check(r#"d_bucket{le="1"} 3 # {trace_id="00"} 0.5 17.5"#, r#"d_bucket{le="1"} 3"#);
+        check(r#"d{path="/a # {b"} 3"#, r#"d{path="/a # {b"} 3"#);
+        check(r#"d{path="\" # {b"} 3 # {a="b"} 1"#, r#"d{path="\" # {b"} 3"#);
     }
 
     #[test]

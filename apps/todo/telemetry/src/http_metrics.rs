@@ -9,9 +9,11 @@ use std::{sync::OnceLock, time::Duration};
 use axum::http::{Method, StatusCode};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
+
+use crate::{LatencyHistogram, TraceContext};
 
 /// Upper bounds of every latency histogram, in seconds.
 pub const LATENCY_BUCKETS: [f64; 14] =
@@ -21,7 +23,8 @@ pub const LATENCY_BUCKETS: [f64; 14] =
 pub(crate) const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Values of the label `method`: anything else shares the last.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "other"];
+pub(crate) const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "other"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -40,16 +43,13 @@ struct DurationLabels {
 #[derive(Clone, Debug)]
 pub struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
-    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    durations: Family<DurationLabels, LatencyHistogram>,
 }
 
 impl HttpMetrics {
     /// Creates both families in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
-        };
+        let metrics = Self { requests: Family::default(), durations: Family::default() };
         registry.register(
             "http_requests",
             "HTTP requests answered, by method, route template and status (499: the caller left first)",
@@ -101,7 +101,7 @@ impl HttpMetrics {
         self.requests.get_or_create_owned(&RequestLabels { method, endpoint, status })
     }
 
-    fn histogram(&self, method: &'static str, endpoint: &'static str) -> Histogram {
+    fn histogram(&self, method: &'static str, endpoint: &'static str) -> LatencyHistogram {
         self.durations.get_or_create_owned(&DurationLabels { method, endpoint })
     }
 }
@@ -120,12 +120,18 @@ struct MethodMetrics {
     /// The statuses declared for the route: so few that a scan beats hashing.
     answered: Vec<(u16, Counter)>,
     /// Created at start for the methods the route takes, on first use for the others.
-    duration: OnceLock<Histogram>,
+    duration: OnceLock<LatencyHistogram>,
 }
 
 impl RouteMetrics {
-    /// Counts one request. `method` is an index from [`method_index`].
-    pub(crate) fn record(&self, method: usize, status: u16, duration: Duration) {
+    /// Counts one request. `method` is an index from [`method_index`]; `context` is the request's span.
+    pub(crate) fn record(
+        &self,
+        method: usize,
+        status: u16,
+        duration: Duration,
+        context: Option<&TraceContext>,
+    ) {
         let slot = &self.methods[method];
         match slot.answered.iter().find(|(declared, _)| *declared == status) {
             Some((_, counter)) => counter.inc(),
@@ -133,7 +139,7 @@ impl RouteMetrics {
         };
         slot.duration
             .get_or_init(|| self.families.histogram(slot.method, self.endpoint))
-            .observe(duration.as_secs_f64());
+            .observe_of(duration, context);
         tracing::debug!(
             method = slot.method,
             endpoint = self.endpoint,
@@ -198,7 +204,7 @@ mod tests {
         assert!(before.contains(r#"{method="POST",endpoint="/things/{id}",status="405"} 0"#));
         assert!(before.contains(r#"duration_seconds_count{method="GET",endpoint="/things/{id}"} 0"#));
 
-        route.record(method_index(&Method::GET), 500, Duration::from_millis(30));
+        route.record(method_index(&Method::GET), 500, Duration::from_millis(30), None);
         let after = exposed(&registry);
         assert!(after.contains(r#"{method="GET",endpoint="/things/{id}",status="500"} 1"#));
         assert!(after.contains(r#"bucket{le="0.025",method="GET",endpoint="/things/{id}"} 0"#), "{after}");

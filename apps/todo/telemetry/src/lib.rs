@@ -2,6 +2,28 @@
 //!
 //! Input: environment variables, HTTP connections, `/proc/self`. Output: HTTP answers, `problem+json` refusals, metrics in
 //! the Prometheus text format and OpenMetrics, spans over OTLP, JSON log lines. Deliberately knows nothing about tasks or activities.
+//!
+//! Traces: [`Routes::traced`] gives every request a SERVER span below its caller's, and what runs in the handler is in it. Further spans:
+//!
+//! ```no_run
+//! # use todo_telemetry::*;
+//! # async fn example(tracer: &Tracer, headers: &mut axum::http::HeaderMap) {
+//! // Work within a request; ends when dropped. A spawned task is wrapped in `in_current_context`.
+//! let mut span = Span::child("process task-events", SpanKind::Consumer);
+//! span.attribute("messaging.operation.type", "process");
+//! span.run(async { /* spans made and lines logged here are in it */ }).await;
+//!
+//! // What is done later, or elsewhere: keep the two texts, and continue from them.
+//! let kept = TraceContext::current().map(|now| (now.traceparent(), now.tracestate().map(str::to_owned)));
+//! let parent = kept.and_then(|(parent, state)| TraceContext::parse(&parent, state.as_deref()));
+//! let send = tracer.operation("send task-events", SpanKind::Producer); // once, at the start
+//! let mut span = tracer.begin(&send, parent.as_ref());
+//! if let Some(context) = span.context() {
+//!     context.inject(headers);
+//! }
+//! span.error("timeout", "the sidecar did not answer in time");
+//! # }
+//! ```
 
 mod error;
 mod settings;
@@ -40,6 +62,8 @@ mod process_metrics;
 mod problem;
 
 mod http_metrics;
+mod server_span;
+
 mod observe;
 mod routes;
 
@@ -66,9 +90,13 @@ mod migrate;
 mod prepare;
 #[cfg(feature = "database")]
 mod query_metrics;
+#[cfg(feature = "database")]
+mod query_span;
+#[cfg(feature = "database")]
+mod transaction;
 
-pub use current_context::{InContext, in_context, in_current_context};
 pub use client::{BaseUrl, HttpClient, http_client};
+pub use current_context::{InContext, in_context, in_current_context};
 #[cfg(feature = "database")]
 pub use database::{Database, DatabaseKind};
 pub use error::{Error, Result};
@@ -97,3 +125,5 @@ pub use trace_context::{SpanId, TraceContext, TraceId};
 pub use trace_pipeline::TracePipeline;
 pub use trace_settings::TraceSettings;
 pub use tracer::Tracer;
+#[cfg(feature = "database")]
+pub use transaction::Transaction;

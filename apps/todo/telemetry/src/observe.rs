@@ -1,7 +1,7 @@
-//! The layer around one route: counts and times it, contains its panics, and gives its refusals their `instance`.
+//! The layer around one route: counts, times and traces it, contains its panics, and gives its refusals their `instance`.
 //!
 //! Input: a request, with the handles of the route it was matched to. Output: the handler's response, or a problem when it
-//! panicked. A request whose caller leaves is counted when it is dropped. Deliberately allocates nothing for a request that
+//! panicked. A request whose caller leaves is counted when it is dropped. The handler runs in the request's span. Deliberately allocates nothing for a request that
 //! succeeds.
 
 use std::{
@@ -15,35 +15,38 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::{StatusCode, Uri},
+    http::Uri,
     response::{IntoResponse, Response},
 };
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::{
-    Problem,
+    Problem, Span, TraceContext,
+    current_context::Entered,
     http_metrics::{CLIENT_CLOSED_REQUEST, RouteMetrics, method_index},
+    server_span::{RouteTraces, describe_answer},
 };
 
-/// Wraps the handlers of one route; without metrics only panics and problems are handled.
+/// Wraps the handlers of one route; without metrics and traces only panics and problems are handled.
 #[derive(Clone)]
 pub(crate) struct ObserveLayer {
     pub(crate) route: Option<Arc<RouteMetrics>>,
+    pub(crate) traces: Option<Arc<RouteTraces>>,
 }
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
 
     fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, route: self.route.clone() }
+        Observe { inner, layer: self.clone() }
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct Observe<S> {
     inner: S,
-    route: Option<Arc<RouteMetrics>>,
+    layer: ObserveLayer,
 }
 
 impl<S> Service<Request> for Observe<S>
@@ -60,14 +63,17 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let observation = self.route.clone().map(|route| Observation {
-            method: method_index(request.method()),
-            route,
-            started: Instant::now(),
-            answered: false,
+        let ObserveLayer { route, traces } = &self.layer;
+        let mut context = None;
+        let observation = (route.is_some() || traces.is_some()).then(|| {
+            let (method, started) = (method_index(request.method()), Instant::now());
+            let span =
+                traces.as_ref().map_or_else(Span::none, |traces| traces.begin(method, &request, started));
+            context = span.context().cloned();
+            Observation { method, route: route.clone(), started, span, answered: false }
         });
         let uri = request.uri().clone();
-        ObserveFuture { inner: self.inner.call(request), uri, observation }
+        ObserveFuture { inner: self.inner.call(request), uri, context, observation }
     }
 }
 
@@ -76,6 +82,7 @@ pin_project! {
         #[pin]
         inner: F,
         uri: Uri,
+        context: Option<TraceContext>,
         observation: Option<Observation>,
     }
 }
@@ -89,12 +96,13 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _entered = Entered::new(this.context);
         let response = match catch_unwind(AssertUnwindSafe(|| this.inner.poll(context))) {
             Ok(poll) => with_instance(ready!(poll).into_response(), this.uri),
             Err(_) => Problem::internal().respond(Some(this.uri.path())),
         };
         if let Some(mut observation) = this.observation.take() {
-            observation.answer(response.status());
+            observation.answer(response.status().as_u16());
         }
         Poll::Ready(Ok(response))
     }
@@ -113,23 +121,27 @@ fn with_instance(mut response: Response, uri: &Uri) -> Response {
 }
 
 struct Observation {
-    route: Arc<RouteMetrics>,
+    route: Option<Arc<RouteMetrics>>,
     method: usize,
     started: Instant,
+    span: Span,
     answered: bool,
 }
 
 impl Observation {
-    fn answer(&mut self, status: StatusCode) {
+    fn answer(&mut self, status: u16) {
         self.answered = true;
-        self.route.record(self.method, status.as_u16(), self.started.elapsed());
+        if let Some(route) = &self.route {
+            route.record(self.method, status, self.started.elapsed(), self.span.context());
+        }
+        describe_answer(&mut self.span, status);
     }
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.answered {
-            self.route.record(self.method, CLIENT_CLOSED_REQUEST, self.started.elapsed());
+            self.answer(CLIENT_CLOSED_REQUEST);
         }
     }
 }

@@ -8,12 +8,12 @@ use std::{fmt, time::Duration};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet},
-    metrics::{MetricType, family::Family, histogram::Histogram},
+    metrics::{MetricType, family::Family},
     registry::Registry,
 };
 use sqlx::AnyPool;
 
-use crate::LATENCY_BUCKETS;
+use crate::LatencyHistogram;
 
 /// The label `query_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,12 @@ struct QueryLabels {
 
 /// The histograms of one process, by [`QueryType`].
 #[derive(Clone, Debug)]
-pub struct QueryMetrics([Histogram; QueryType::ALL.len()]);
+pub struct QueryMetrics([LatencyHistogram; QueryType::ALL.len()]);
 
 impl QueryMetrics {
     /// Creates the histograms, and the gauge of `pool`'s connections, in `registry`.
     pub(crate) fn register(registry: &mut Registry, pool: &AnyPool) -> Self {
-        let family = Family::<QueryLabels, Histogram, fn() -> Histogram>::new_with_constructor(|| {
-            Histogram::new(LATENCY_BUCKETS)
-        });
+        let family = Family::<QueryLabels, LatencyHistogram>::default();
         registry.register(
             "db_query_duration_seconds",
             "Seconds a database call took, with the wait for a connection",
@@ -67,7 +65,7 @@ impl QueryMetrics {
     }
 
     pub(crate) fn observe(&self, query_type: QueryType, duration: Duration) {
-        self.0[query_type as usize].observe(duration.as_secs_f64());
+        self.0[query_type as usize].observe(duration);
     }
 }
 

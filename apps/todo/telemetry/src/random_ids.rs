@@ -49,7 +49,9 @@ mod tests {
     #[test]
     fn ids_of_several_threads_differ_and_use_every_bit() {
         let threads: Vec<_> = (0..4)
-            .map(|_| std::thread::spawn(|| (0..10_000).map(|_| (trace_id().0, span_id().0)).collect::<Vec<_>>()))
+            .map(|_| {
+                std::thread::spawn(|| (0..10_000).map(|_| (trace_id().0, span_id().0)).collect::<Vec<_>>())
+            })
             .collect();
         let ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         let traces: HashSet<u128> = ids.iter().map(|(trace, _)| *trace).collect();

@@ -102,7 +102,10 @@ impl Strategies {
     fn update(&self, json: &[u8]) -> Result<(), String> {
         let answer: Answer = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let Answer { probabilistic_sampling, rate_limiting_sampling, operation_sampling } = &answer;
-        if probabilistic_sampling.is_none() && rate_limiting_sampling.is_none() && operation_sampling.is_none() {
+        if probabilistic_sampling.is_none()
+            && rate_limiting_sampling.is_none()
+            && operation_sampling.is_none()
+        {
             return Err("an answer without a strategy".to_owned());
         }
         let rate = match (operation_sampling, rate_limiting_sampling) {
@@ -132,7 +135,10 @@ impl Answer {
         } else if self.rate_limiting_sampling.is_some() {
             (0.0, 0.0)
         } else {
-            (self.probabilistic_sampling.as_ref().map_or(0.0, |probabilistic| probabilistic.sampling_rate), 0.0)
+            (
+                self.probabilistic_sampling.as_ref().map_or(0.0, |probabilistic| probabilistic.sampling_rate),
+                0.0,
+            )
         };
         strategy.share.set(share);
         strategy.lower_bound.set(lower_bound);
@@ -164,7 +170,11 @@ impl Poller {
                     self.failed.inc();
                     failures += 1;
                     if failures.is_power_of_two() {
-                        tracing::warn!(reason, failures, "the sampling strategy could not be asked for; the last one holds");
+                        tracing::warn!(
+                            reason,
+                            failures,
+                            "the sampling strategy could not be asked for; the last one holds"
+                        );
                     }
                 }
             }

@@ -12,7 +12,9 @@ use axum::{
     routing::{MethodRouter, any},
 };
 
-use crate::{HttpMetrics, Problem, http_metrics::RouteMetrics, observe::ObserveLayer};
+use crate::{
+    HttpMetrics, Problem, Tracer, http_metrics::RouteMetrics, observe::ObserveLayer, server_span::RouteTraces,
+};
 
 /// Value of the label `endpoint` for every path that no route has.
 const UNMATCHED: &str = "unmatched";
@@ -21,12 +23,18 @@ const UNMATCHED: &str = "unmatched";
 pub struct Routes<S> {
     router: Router<S>,
     metrics: Option<HttpMetrics>,
+    tracer: Option<Tracer>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Starts a router. Without `metrics` its requests are not counted: only benchmarks ask for that.
     pub fn new(metrics: Option<&HttpMetrics>) -> Self {
-        Self { router: Router::new(), metrics: metrics.cloned() }
+        Self { router: Router::new(), metrics: metrics.cloned(), tracer: None }
+    }
+
+    /// Has `tracer` begin a span for every request to the routes added from here on.
+    pub fn traced(self, tracer: &Tracer) -> Self {
+        Self { tracer: Some(tracer.clone()), ..self }
     }
 
     /// Adds a route. `endpoint` is both the path template and the label value; `answers` lists the statuses each method may
@@ -78,7 +86,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         let route = |metrics: &HttpMetrics| -> Arc<RouteMetrics> {
             Arc::new(metrics.route(endpoint, answers, otherwise))
         };
-        ObserveLayer { route: self.metrics.as_ref().map(route) }
+        let matched = (endpoint != UNMATCHED).then_some(endpoint);
+        let traces = |tracer: &Tracer| Arc::new(RouteTraces::new(tracer, matched));
+        ObserveLayer { route: self.metrics.as_ref().map(route), traces: self.tracer.as_ref().map(traces) }
     }
 }
 

@@ -12,7 +12,11 @@ use std::{
     time::Instant,
 };
 
-use crate::{SpanKind, remote_sampler::Strategies, trace_context::{TraceContext, TraceId}};
+use crate::{
+    SpanKind,
+    remote_sampler::Strategies,
+    trace_context::{TraceContext, TraceId},
+};
 
 /// A share of all traces, as a bound on 63 bits of their ids: processes that use the same share choose the same traces.
 #[derive(Debug)]
@@ -70,7 +74,8 @@ impl Limiter {
 
 fn since_start(now: Instant) -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(now.saturating_duration_since(*START.get_or_init(|| now)).as_nanos()).unwrap_or(u64::MAX / 2)
+    u64::try_from(now.saturating_duration_since(*START.get_or_init(|| now)).as_nanos())
+        .unwrap_or(u64::MAX / 2)
 }
 
 /// What a remotely controlled sampler does with one kind of span.

@@ -6,8 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{
-    AttributeValue, InContext, TraceContext, Tracer, in_context,
-    random_ids,
+    AttributeValue, InContext, TraceContext, Tracer, in_context, random_ids,
     span_encoding::{cut, put_attribute, put_bytes, put_fixed32, put_fixed64, put_length, put_number},
 };
 
@@ -67,6 +66,15 @@ impl Span {
     /// Begins a span below the current one. Without a current one, or in a trace that is not sampled, nothing is recorded.
     pub fn child(name: &str, kind: SpanKind) -> Self {
         TraceContext::current().map_or_else(Self::none, |parent| Self::below(parent, name, kind))
+    }
+
+    /// Like [`Span::child`], with a name that is only made up when it is needed.
+    pub fn child_with(kind: SpanKind, name: impl FnOnce() -> String) -> Self {
+        match TraceContext::current() {
+            Some(parent) if parent.tracer.is_some() => Self::below(parent, &name(), kind),
+            Some(parent) => Self::unrecorded(parent),
+            None => Self::none(),
+        }
     }
 
     /// A span that is part of nothing.

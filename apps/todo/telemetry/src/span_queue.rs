@@ -3,15 +3,14 @@
 //! Input: the bytes of ended spans. Output: batches that need nothing but an envelope. Bounded in spans and bytes; what does not fit
 //! is counted and gone. Deliberately wakes the exporter twice per batch at most: when the first span comes and when a batch is full.
 
-use std::{
-    collections::VecDeque,
-    mem,
-    sync::Mutex,
-};
+use std::{collections::VecDeque, mem, sync::Mutex};
 
 use tokio::sync::Notify;
 
-use crate::{export_metrics::{DropReason, ExportMetrics}, span_encoding::put_bytes};
+use crate::{
+    export_metrics::{DropReason, ExportMetrics},
+    span_encoding::put_bytes,
+};
 
 /// Field `spans` of the message `ScopeSpans`.
 const SPANS: u32 = 2;

@@ -208,7 +208,10 @@ mod tests {
         check("a=b=c", None);
         check(&format!("a={}", "x".repeat(257)), None);
         check(&vec!["a=1"; 33].join(","), None);
-        check(&["a=1".to_owned(), format!("b={}", "x".repeat(250)), format!("c={}", "y".repeat(256))].join(","), None);
+        check(
+            &["a=1".to_owned(), format!("b={}", "x".repeat(250)), format!("c={}", "y".repeat(256))].join(","),
+            None,
+        );
     }
 
     #[test]

@@ -59,7 +59,12 @@ impl TracePipeline {
     ///
     /// # Errors
     /// [`Error::Setting`] when the service's name makes no address for asking for its sampling strategy.
-    pub fn start(settings: &TraceSettings, service: &str, version: &str, registry: &mut Registry) -> Result<Self> {
+    pub fn start(
+        settings: &TraceSettings,
+        service: &str,
+        version: &str,
+        registry: &mut Registry,
+    ) -> Result<Self> {
         let Some(export) = &settings.export else { return Ok(Self::off()) };
         let closing = watch::Sender::new(false);
         let metrics = ExportMetrics::register(registry);

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::{Environment, Error, Result, exporter::ExportPolicy, settings::without_credentials};
 
-const SAMPLERS: &str = "always_on, always_off, traceidratio, jaeger_remote, or one of them after parentbased_";
+const SAMPLERS: &str =
+    "always_on, always_off, traceidratio, jaeger_remote, or one of them after parentbased_";
 
 /// What tracing is started with.
 #[derive(Clone, Debug)]
@@ -97,7 +98,12 @@ fn export(environment: &Environment) -> Result<Option<ExportSettings>> {
         None | Some("false") => false,
         Some("true") => true,
         Some(other) => {
-            return Err(refuse("OTEL_SDK_DISABLED", other, "neither true nor false", "set OTEL_SDK_DISABLED to true or false"));
+            return Err(refuse(
+                "OTEL_SDK_DISABLED",
+                other,
+                "neither true nor false",
+                "set OTEL_SDK_DISABLED to true or false",
+            ));
         }
     };
     let wanted = match environment.text("OTEL_TRACES_EXPORTER") {
@@ -105,34 +111,52 @@ fn export(environment: &Environment) -> Result<Option<ExportSettings>> {
         Some("none") => false,
         Some(other) => {
             let hint = "set OTEL_TRACES_EXPORTER to otlp or none";
-            return Err(refuse("OTEL_TRACES_EXPORTER", other, "not an exporter that this application has", hint));
+            return Err(refuse(
+                "OTEL_TRACES_EXPORTER",
+                other,
+                "not an exporter that this application has",
+                hint,
+            ));
         }
     };
     let address = address(environment)?;
     let headers = headers(environment)?;
     for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        one_of(environment, name, "http/protobuf", "the only protocol that this application speaks is http/protobuf")?;
+        one_of(
+            environment,
+            name,
+            "http/protobuf",
+            "the only protocol that this application speaks is http/protobuf",
+        )?;
     }
     for name in ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"] {
         one_of(environment, name, "none", "this application does not compress spans")?;
     }
     let max_queue = environment.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1..=1_000_000)?;
-    let max_batch = environment.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", max_queue.min(512), 1..=max_queue)?;
+    let max_batch =
+        environment.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", max_queue.min(512), 1..=max_queue)?;
     let default = environment.milliseconds("OTEL_EXPORTER_OTLP_TIMEOUT", 10_000, 1..=600_000)?;
     let default = u64::try_from(default.as_millis()).expect("the range was checked");
     let policy = ExportPolicy {
         schedule_delay: environment.milliseconds("OTEL_BSP_SCHEDULE_DELAY", 5_000, 0..=600_000)?,
-        attempt_timeout: environment.milliseconds("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", default, 1..=600_000)?,
+        attempt_timeout: environment.milliseconds(
+            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+            default,
+            1..=600_000,
+        )?,
         give_up_after: environment.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", 30_000, 1..=600_000)?,
     };
-    let [max_queue, max_batch] = [max_queue, max_batch].map(|size| usize::try_from(size).expect("a million fits"));
+    let [max_queue, max_batch] =
+        [max_queue, max_batch].map(|size| usize::try_from(size).expect("a million fits"));
     let settings = address.map(|address| ExportSettings { address, headers, policy, max_queue, max_batch });
     Ok(settings.filter(|_| wanted && !disabled))
 }
 
 fn one_of(environment: &Environment, name: &'static str, served: &str, reason: &str) -> Result<()> {
     match environment.text(name) {
-        Some(other) if other != served => Err(refuse(name, other, reason, format!("set {name} to {served}, or unset it"))),
+        Some(other) if other != served => {
+            Err(refuse(name, other, reason, format!("set {name} to {served}, or unset it")))
+        }
         _ => Ok(()),
     }
 }
@@ -140,7 +164,8 @@ fn one_of(environment: &Environment, name: &'static str, served: &str, reason: &
 /// The endpoint for traces is used as it is; the one for all signals gets their path appended.
 fn address(environment: &Environment) -> Result<Option<Uri>> {
     if let Some(text) = environment.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-        return http_uri("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", text, text, "http://jaeger:4318/v1/traces").map(Some);
+        return http_uri("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", text, text, "http://jaeger:4318/v1/traces")
+            .map(Some);
     }
     let Some(text) = environment.text("OTEL_EXPORTER_OTLP_ENDPOINT") else { return Ok(None) };
     let base = http_uri("OTEL_EXPORTER_OTLP_ENDPOINT", text, text, "http://jaeger:4318")?;
@@ -152,11 +177,15 @@ fn address(environment: &Environment) -> Result<Option<Uri>> {
 
 /// `shown` is what an error shows of the variable.
 fn http_uri(name: &'static str, text: &str, shown: &str, example: &str) -> Result<Uri> {
-    let refused = |reason: &str| refuse(name, &without_credentials(shown), reason, format!("set {name} to a URL such as {example}"));
+    let refused = |reason: &str| {
+        refuse(name, &without_credentials(shown), reason, format!("set {name} to a URL such as {example}"))
+    };
     let uri: Uri = text.parse().map_err(|_| refused("not a URL"))?;
     match uri.scheme_str() {
         Some("http") => {}
-        Some("https") => return Err(refused("this application does not speak TLS, use a neighbour's http:// URL")),
+        Some("https") => {
+            return Err(refused("this application does not speak TLS, use a neighbour's http:// URL"));
+        }
         _ => return Err(refused("not an http:// URL")),
     }
     let authority = uri.authority().ok_or_else(|| refused("a URL without a host"))?;
@@ -171,7 +200,8 @@ fn headers(environment: &Environment) -> Result<HeaderMap> {
     for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"] {
         let Some(text) = environment.text(name) else { continue };
         for (key, value) in pairs(name, text, "…")? {
-            let refused = || refuse(name, "…", "not a list of headers", format!("set {name} to name=value,name=value"));
+            let refused =
+                || refuse(name, "…", "not a list of headers", format!("set {name} to name=value,name=value"));
             let key = HeaderName::from_bytes(key.as_bytes()).map_err(|_| refused())?;
             let mut value = HeaderValue::from_str(&value).map_err(|_| refused())?;
             value.set_sensitive(true);
@@ -179,7 +209,10 @@ fn headers(environment: &Environment) -> Result<HeaderMap> {
         }
     }
     headers.insert("content-type", HeaderValue::from_static("application/x-protobuf"));
-    headers.insert("user-agent", HeaderValue::from_static(concat!("todo-telemetry/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(
+        "user-agent",
+        HeaderValue::from_static(concat!("todo-telemetry/", env!("CARGO_PKG_VERSION"))),
+    );
     Ok(headers)
 }
 
@@ -219,7 +252,8 @@ fn percent_decoded(text: &str) -> Option<String> {
 fn check_propagators(environment: &Environment) -> Result<()> {
     let text = environment.text("OTEL_PROPAGATORS").unwrap_or("tracecontext");
     let names: Vec<&str> = text.split(',').map(str::trim).collect();
-    if names.contains(&"tracecontext") && names.iter().all(|name| matches!(*name, "tracecontext" | "baggage")) {
+    if names.contains(&"tracecontext") && names.iter().all(|name| matches!(*name, "tracecontext" | "baggage"))
+    {
         return Ok(());
     }
     let reason = "this application passes contexts on as W3C tracecontext only";
@@ -258,8 +292,11 @@ fn share(text: &str) -> Option<f64> {
 /// `endpoint=…,pollingIntervalMs=…,initialSamplingRate=…`, each of which may be left out.
 fn remote(argument: &str) -> Result<RemoteSettings> {
     const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
-    const EXAMPLE: &str = "endpoint=http://jaeger:5778/sampling,pollingIntervalMs=5000,initialSamplingRate=0.1";
-    let refused = |reason: &str| refuse(NAME, &without_credentials(argument), reason, format!("set {NAME} to {EXAMPLE}"));
+    const EXAMPLE: &str =
+        "endpoint=http://jaeger:5778/sampling,pollingIntervalMs=5000,initialSamplingRate=0.1";
+    let refused = |reason: &str| {
+        refuse(NAME, &without_credentials(argument), reason, format!("set {NAME} to {EXAMPLE}"))
+    };
     let mut settings = RemoteSettings {
         endpoint: Uri::from_static("http://localhost:5778/sampling"),
         polling_interval: Duration::from_secs(60),
@@ -273,11 +310,13 @@ fn remote(argument: &str) -> Result<RemoteSettings> {
             }
             Some(("pollingIntervalMs", value)) => {
                 let milliseconds = value.parse().ok().filter(|number| (100..=86_400_000).contains(number));
-                let milliseconds = milliseconds.ok_or_else(|| refused("pollingIntervalMs is not a number from 100 to 86400000"))?;
+                let milliseconds = milliseconds
+                    .ok_or_else(|| refused("pollingIntervalMs is not a number from 100 to 86400000"))?;
                 settings.polling_interval = Duration::from_millis(milliseconds);
             }
             Some(("initialSamplingRate", value)) => {
-                settings.initial_rate = share(value).ok_or_else(|| refused("initialSamplingRate is not a number from 0 to 1"))?;
+                settings.initial_rate =
+                    share(value).ok_or_else(|| refused("initialSamplingRate is not a number from 0 to 1"))?;
             }
             _ => return Err(refused("not one of endpoint=, pollingIntervalMs=, initialSamplingRate=")),
         }

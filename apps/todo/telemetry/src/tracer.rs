@@ -51,7 +51,12 @@ impl Tracer {
         self.begin_at(operation, parent, Instant::now())
     }
 
-    pub(crate) fn begin_at(&self, operation: &Operation, parent: Option<&TraceContext>, now: Instant) -> Span {
+    pub(crate) fn begin_at(
+        &self,
+        operation: &Operation,
+        parent: Option<&TraceContext>,
+        now: Instant,
+    ) -> Span {
         if self.0.queue.is_none() {
             return Span::unrecorded(parent.cloned().unwrap_or_else(|| next_context(None, 0)));
         }
