@@ -129,3 +129,22 @@ add('mock_gaps', 'gauge', 'Series with missing samples.', [{ name: 'broken' }, {
 add('mock_long', 'gauge', 'Very long label values.', Array.from({ length: 5 }, (_, i) => ({ path: `/api/v1/namespaces/todo-app-prod/services/todo-backend/endpoints/with/a/very/long/path/that/never/ends/${i}`, region: 'europe-west4-frankfurt-availability-zone-b' })), 3);
 add('mock_huge', 'gauge', 'Large and small numbers.', [{ size: 'tera' }, { size: 'nano' }], (l) => (l.size === 'tera' ? 4.2e12 : 3.3e-9));
 add('mock_signed', 'gauge', 'Positive and negative.', [{ way: 'in' }, { way: 'out' }], 8);
+
+// what is made of traces
+const spanNames = {
+  'todo-frontend': [['POST /tasks', 'SERVER', 3], ['GET /', 'SERVER', 9]],
+  'todo-backend': [['POST /api/tasks', 'SERVER', 3], ['GET /api/tasks', 'SERVER', 9], ['POST /api/tasks/{id}/complete', 'SERVER', 2], ['INSERT tasks', 'CLIENT', 3]],
+  'event-service': [['POST /events/tasks', 'SERVER', 3], ['GET /api/activity', 'SERVER', 8]],
+};
+const spanSeries = Object.entries(spanNames).flatMap(([service_name, spans]) => spans.flatMap(([span_name, kind, level]) => ['UNSET', 'ERROR'].map((code) => ({ service_name, span_name, span_kind: `SPAN_KIND_${kind}`, status_code: `STATUS_CODE_${code}`, level }))));
+const withoutLevel = ({ level: _level, ...labels }) => labels;
+const levelOf = (l) => spanSeries.find((s) => s.service_name === l.service_name && s.span_name === l.span_name).level * (l.status_code === 'STATUS_CODE_ERROR' ? 0.02 : 1);
+add('traces_span_metrics_calls_total', 'counter', 'Spans by service, name, kind and status.', spanSeries.map(withoutLevel), levelOf);
+add('traces_span_metrics_duration_milliseconds_bucket', 'histogram', 'Durations of spans.', cross(spanSeries.map(withoutLevel), 'le', ['2', '10', '100', '+Inf']), levelOf);
+const calls = [['todo-frontend', 'todo-backend', 12], ['todo-frontend', 'event-service', 8], ['todo-backend', 'event-service', 3]];
+const many = process.env.MOCK_SERVICES ? Array.from({ length: Number(process.env.MOCK_SERVICES) }, (_, i) => [`service-${Math.floor(i / 3)}`, `service-${i + 1}`, 1 + (i % 7)]) : [];
+const edges = [...calls, ...many].map(([client, server]) => ({ client, server, connection_type: client === 'todo-backend' ? 'messaging_system' : '' }));
+const callLevel = (l) => [...calls, ...many].find(([client, server]) => client === l.client && server === l.server)[2];
+add('traces_service_graph_request_total', 'counter', 'Calls between services.', edges, callLevel);
+add('traces_service_graph_request_failed_total', 'counter', 'Calls that failed.', edges, (l) => callLevel(l) * (l.server === 'event-service' ? 0.06 : 0.004));
+add('traces_service_graph_request_server_seconds_bucket', 'histogram', 'Durations of calls, seen by the server.', cross(edges, 'le', ['0.01', '0.1', '+Inf']), callLevel);

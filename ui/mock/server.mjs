@@ -7,6 +7,7 @@ import { dashboards as mocked } from './dashboards.mjs';
 import { catalog, namespace, pods } from './metrics.mjs';
 import { productDashboards } from './productDashboards.mjs';
 import { instant, QueryError, range, select } from './promql.mjs';
+import * as traces from './traces.mjs';
 
 const dashboards = [...productDashboards(), ...mocked];
 const port = Number(process.argv[2] ?? process.env.PORT ?? 3100);
@@ -71,14 +72,10 @@ function podObject(pod) {
   };
 }
 
-function logOf(name, lines) {
-  const start = Date.now() - lines * 1700;
-  return Array.from({ length: lines }, (_, i) => {
-    const level = i % 23 === 22 ? 'WARN' : 'INFO';
-    const text = level === 'WARN' ? 'event service answered 503, event kept for retry' : `request method=GET route=/api/tasks status=200 duration_ms=${(1 + (i % 9) * 0.7).toFixed(1)}`;
-    return `${new Date(start + i * 1700).toISOString()} ${level} ${name.split('-')[1]}: ${text}`;
-  }).join('\n');
-}
+/** Jaeger's envelope. MOCK_NO_TRACES shows the pages before the first trace. */
+const jaeger = (response, data, counted = false) => json(response, { data, total: counted ? data.length : 0, limit: 0, offset: 0, errors: null });
+const jaegerError = (response, status, msg) => json(response, { data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg }] }, status);
+const traced = !process.env.MOCK_NO_TRACES;
 
 /** Answers of range queries, so that measuring the page does not measure the mock. */
 const ranges = new Map();
@@ -111,10 +108,23 @@ const routes = [
     const dashboard = dashboards.find((d) => d.uid === m[1]);
     json(r, dashboard ? { meta: { slug: m[1] }, dashboard } : { message: 'Dashboard not found' }, dashboard ? 200 : 404);
   }],
+  [/^\/api\/v1\/query_exemplars$/, (r, _m, p) => success(r, traced ? traces.exemplars(p.get('query') ?? '', Number(p.get('start')), Number(p.get('end'))) : [])],
+  [/^\/api\/services$/, (r) => jaeger(r, traced ? traces.services() : [], true)],
+  [/^\/api\/operations$/, (r, _m, p) => jaeger(r, traced ? traces.operations(p.get('service')) : [], true)],
+  [/^\/api\/traces$/, (r, _m, p) => {
+    if (!p.get('service')) jaegerError(r, 400, "parameter 'service' is required");
+    else jaeger(r, traced ? traces.searchTraces(p) : []);
+  }],
+  [/^\/api\/traces\/(.+)$/, (r, m) => {
+    const trace = traced && traces.traceById(m[1]);
+    if (trace) jaeger(r, [trace]);
+    else jaegerError(r, 404, 'trace not found');
+  }],
+  [/^\/api\/dependencies$/, (r, _m, p) => jaeger(r, traced ? traces.dependencies(Number(p.get('endTs')) - Number(p.get('lookback')), Number(p.get('endTs'))) : [])],
   [/^\/api\/v1\/namespaces\/([^/]+)\/pods$/, (r) => json(r, { kind: 'PodList', apiVersion: 'v1', items: pods.map(podObject) })],
   [/^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/log$/, (r, m, p) => {
     r.writeHead(200, { 'content-type': 'text/plain' });
-    r.end(logOf(m[2], Math.min(Number(p.get('tailLines') ?? 100), 400)));
+    r.end(`${traces.logLines(m[2], Math.min(Number(p.get('tailLines') ?? 100), 5000)).join('\n')}\n`);
   }],
 ];
 

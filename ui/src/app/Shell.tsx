@@ -13,6 +13,8 @@ const sections = [
   { href: '/', label: 'Overview', owns: (path: string) => path === '/' },
   { href: '/dashboards', label: 'Dashboards', owns: (path: string) => path.startsWith('/dashboards') || path.startsWith('/d/') },
   { href: '/explore', label: 'Explore', owns: (path: string) => path.startsWith('/explore') },
+  { href: '/traces', label: 'Traces', owns: (path: string) => path.startsWith('/trace') },
+  { href: '/services', label: 'Services', owns: (path: string) => path.startsWith('/services') },
   { href: '/targets', label: 'Targets', owns: (path: string) => path.startsWith('/targets') },
 ];
 

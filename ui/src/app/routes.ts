@@ -9,19 +9,23 @@ const loaders: Record<string, () => Promise<{ default: PageComponent }>> = {
   '/d': () => import('../pages/Dashboard'),
   '/explore': () => import('../pages/Explore'),
   '/targets': () => import('../pages/Targets'),
+  '/traces': () => import('../pages/Traces'),
+  '/trace': () => import('../pages/Trace'),
+  '/traces/compare': () => import('../pages/TraceCompare'),
+  '/services': () => import('../pages/Services'),
 };
 
 export interface Route {
   /** Which page; undefined when there is none at this path. */
   page: string | undefined;
-  /** Of a dashboard, otherwise empty. */
+  /** Of a dashboard or a trace, otherwise empty. */
   uid: string;
 }
 
 export function routeOf(path: string): Route {
-  const dashboard = /^\/d\/([^/]+)/.exec(path);
-  if (dashboard) return { page: '/d', uid: decodeURIComponent(dashboard[1] as string) };
-  return { page: path in loaders && path !== '/d' ? path : undefined, uid: '' };
+  const named = /^(\/d|\/trace)\/([^/]+)/.exec(path);
+  if (named) return { page: named[1], uid: decodeURIComponent(named[2] as string) };
+  return { page: path in loaders && path !== '/d' && path !== '/trace' ? path : undefined, uid: '' };
 }
 
 const loaded: Record<string, PageComponent> = {};
