@@ -39,6 +39,21 @@ check_chart() {
   helm template todo-app helm/todo-app-prod --set backend.autoscaling.enabled=false,networkPolicy.enabled=false \
     --set listenOnAllAddresses=true,createNamespace=true,database.existingSecret= 2>/dev/null >"$work/other.yaml"
   grep --quiet '^  replicas: 2$' "$work/other.yaml"
+  helm template todo-app helm/todo-app-prod --set monitoring.enabled=false,pubsub.enabled=false 2>/dev/null >"$work/silent.yaml"
+  if grep --quiet --extended-regexp 'dapr\.io|strimzi|PUBSUB_' "$work/silent.yaml"; then
+    echo "pubsub.enabled=false must leave nothing of Dapr and Kafka" >&2
+    return 1
+  fi
+  helm template todo-app helm/todo-app-prod --set monitoring.enabled=false,kafka.deploy=false \
+    --set kafka.bootstrapServers=kafka.elsewhere:9094 2>/dev/null >"$work/foreign.yaml"
+  grep --quiet 'value: "kafka.elsewhere:9094"' "$work/foreign.yaml"
+  local refused
+  for refused in kafka.deploy=false kafka.partitions=4 dapr.samplingRate=often tracing.endpoint=jaeger:4318; do
+    if helm template todo-app helm/todo-app-prod --set "$refused" >/dev/null 2>&1; then
+      echo "$refused must be refused" >&2
+      return 1
+    fi
+  done
   if helm template todo-app helm/todo-app-prod --set namespace=other >/dev/null 2>&1; then
     echo "another namespace with monitoring must be refused" >&2
     return 1

@@ -9,8 +9,12 @@ use serde::Deserialize;
 use tidewatch_dashboard::{Dashboard, FOLDER_ANNOTATION, Span, Values, is_dashboard, load_configmap};
 
 /// The files that hold dashboards.
-pub(crate) const DASHBOARDS: [&str; 2] =
-    ["kubernetes/monitoring/grafana-dashboard.yaml", "kubernetes/monitoring/kubernetes-dashboard.yaml"];
+pub(crate) const DASHBOARDS: [&str; 4] = [
+    "kubernetes/monitoring/grafana-dashboard.yaml",
+    "kubernetes/monitoring/kubernetes-dashboard.yaml",
+    "kubernetes/monitoring/kafka-dashboard.yaml",
+    "kubernetes/monitoring/dapr-dashboard.yaml",
+];
 
 /// How often the shipped ServiceMonitors scrape.
 pub(crate) const SCRAPE_INTERVAL: Duration = Duration::from_secs(30);

@@ -15,6 +15,8 @@ fn every_dashboard_loads_and_has_its_own_uid() {
     assert_eq!(
         listed,
         [
+            ("dapr-overview", "Dapr", Some("Todo App")),
+            ("kafka-overview", "Kafka", Some("Todo App")),
             ("kubernetes-overview", "Kubernetes", Some("Kubernetes")),
             ("todo-app-production", "Todo App - Production", Some("Todo App")),
         ]

@@ -18,7 +18,7 @@ fn the_chart_and_the_monitoring_folder_are_read_without_a_word() {
     let names: Vec<_> =
         manifests.deployments.iter().map(|deployment| deployment.meta.name.as_str()).collect();
     assert_eq!(names, ["todo-backend", "event-service", "todo-frontend"]);
-    assert!(manifests.service_monitors.len() == 3);
+    assert!(manifests.service_monitors.len() == 6);
     assert!(manifests.prometheus_rules.iter().map(|rule| rule.groups.len()).sum::<usize>() > 0);
 
     let backend = manifests.deployment("todo-app-prod", "todo-backend").expect("is in the chart");
