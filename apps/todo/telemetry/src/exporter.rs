@@ -265,3 +265,166 @@ fn number(message: &mut &[u8]) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::{encoding::text, registry::Registry};
+
+    use super::*;
+    use crate::{
+        Environment, SpanKind, TracePipeline, TraceSettings,
+        testing::{Collector, Reply, until},
+    };
+
+    struct Bench {
+        collector: Collector,
+        pipeline: TracePipeline,
+        registry: Registry,
+    }
+
+    impl Bench {
+        async fn start(variables: &[(&str, &str)]) -> Self {
+            let collector = Collector::start().await;
+            let mut all = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
+            all.extend([("OTEL_BSP_SCHEDULE_DELAY", "1"), ("OTEL_TRACES_SAMPLER", "always_on")]);
+            all.extend(variables);
+            let settings = TraceSettings::from_environment(&Environment::from_iter(all)).unwrap();
+            let mut registry = Registry::default();
+            let pipeline = TracePipeline::start(&settings, "bench", "1.2.3", &mut registry).unwrap();
+            Self { collector, pipeline, registry }
+        }
+
+        fn spans(&self, count: usize) {
+            let operation = self.pipeline.tracer().operation("work", SpanKind::Internal);
+            for _ in 0..count {
+                self.pipeline.tracer().begin(&operation, None);
+            }
+        }
+
+        fn value(&self, series: &str) -> u64 {
+            let mut page = String::new();
+            text::encode(&mut page, &self.registry).unwrap();
+            let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+            line.unwrap_or_else(|| panic!("{series} is missing in {page}")).parse().unwrap()
+        }
+
+        async fn reaches(&self, series: &str, expected: u64) {
+            until(series, async || (self.value(series) == expected).then_some(())).await;
+        }
+
+        async fn drops(&self, reason: &str, expected: u64) {
+            self.reaches(&format!(r#"otel_exporter_spans_dropped_total{{reason="{reason}"}}"#), expected)
+                .await;
+        }
+    }
+
+    const EXPORTED: &str = "otel_exporter_spans_exported_total";
+
+    #[tokio::test]
+    async fn batches_are_bounded_and_say_who_sends_them() {
+        let variables = [
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20b"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.version=9"),
+            ("POD_NAME", "todo-backend-x1"),
+            ("POD_NAMESPACE", "todo-app-prod"),
+        ];
+        let bench = Bench::start(&variables).await;
+        bench.spans(10);
+        bench.reaches(EXPORTED, 10).await;
+        let exports = bench.collector.exports();
+        assert!(exports.len() >= 3 && exports.iter().all(|export| export.spans.len() <= 4), "{exports:?}");
+        assert_eq!(exports[0].headers["content-type"], "application/x-protobuf");
+        assert_eq!(exports[0].headers["x-tenant"], "a b");
+        let span = &exports[0].spans[0];
+        for (key, value) in [
+            ("service.name", "bench"),
+            ("service.version", "9"),
+            ("service.instance.id", "todo-backend-x1"),
+            ("k8s.pod.name", "todo-backend-x1"),
+            ("k8s.namespace.name", "todo-app-prod"),
+            ("telemetry.sdk.language", "rust"),
+        ] {
+            assert_eq!(span.resource[key], value, "{key}");
+        }
+        assert_eq!((span.name.as_str(), span.kind, span.parent_id.as_str()), ("work", 1, ""));
+        assert!(span.start > 1_600_000_000_000_000_000 && span.end >= span.start);
+        assert_eq!(bench.value("otel_exporter_queue_spans"), 0);
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_repeated_and_what_will_not_is_counted() {
+        let bench = Bench::start(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")]).await;
+        bench.collector.reply([503, 429, 502].map(Reply::Status));
+        bench.spans(2);
+        bench.reaches(EXPORTED, 2).await;
+        assert_eq!(bench.collector.exports().len(), 4);
+        let ids: Vec<_> = bench.collector.spans().into_iter().map(|span| span.span_id).collect();
+        assert_eq!(ids[..2], ids[6..], "the same spans are sent again");
+        bench.collector.reply([Reply::Status(400)]);
+        bench.spans(2);
+        bench.drops("refused", 2).await;
+        bench.collector.reply([Reply::Partial(1)]);
+        bench.spans(2);
+        bench.drops("refused", 3).await;
+        bench.reaches(EXPORTED, 3).await;
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_is_away_or_silent_costs_spans_and_nothing_else() {
+        let silent = [("OTEL_EXPORTER_OTLP_TIMEOUT", "20"), ("OTEL_BSP_EXPORT_TIMEOUT", "30")];
+        let bench = Bench::start(&silent).await;
+        bench.collector.reply_always(Reply::Silence);
+        bench.spans(1);
+        bench.drops("timeout", 1).await;
+
+        let away = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"), ("OTEL_BSP_EXPORT_TIMEOUT", "30")];
+        let bench = Bench::start(&away).await;
+        bench.spans(1);
+        bench.drops("unavailable", 1).await;
+
+        let small = [("OTEL_BSP_MAX_QUEUE_SIZE", "4"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")];
+        let bench = Bench::start(&small).await;
+        bench.collector.reply_always(Reply::Silence);
+        bench.spans(4);
+        until("the batch is under way", async || (bench.collector.exports().len() == 1).then_some(())).await;
+        bench.spans(10);
+        bench.drops("queue_full", 6).await;
+    }
+
+    #[tokio::test]
+    async fn the_end_flushes_within_its_time() {
+        let bench = Bench::start(&[("OTEL_BSP_SCHEDULE_DELAY", "600000")]).await;
+        bench.spans(3);
+        bench.pipeline.close(Duration::from_secs(30)).await;
+        assert_eq!((bench.collector.spans().len(), bench.value(EXPORTED)), (3, 3));
+        bench.spans(1);
+        bench.drops("shutdown", 1).await;
+
+        let bench = Bench::start(&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")]).await;
+        bench.collector.reply_always(Reply::Silence);
+        bench.spans(5);
+        let started = Instant::now();
+        bench.pipeline.close(Duration::from_millis(50)).await;
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        bench.drops("shutdown", 5).await;
+    }
+
+    #[test]
+    fn a_damaged_answer_is_no_refusal() {
+        let check = |answer: &[u8], expected: Option<(u64, &str)>| {
+            let read = partial_success(answer);
+            assert_eq!(
+                read.as_ref().map(|(rejected, text)| (*rejected, text.as_str())),
+                expected,
+                "{answer:?}"
+            );
+        };
+        check(b"", None);
+        check(b"\x0a\x00", Some((0, "")));
+        check(b"\x0a\x06\x08\x05\x12\x02no", Some((5, "no")));
+        check(b"\x0a\x7f\x08", None);
+        check(b"<html>", None);
+        check(&[0xff; 20], None);
+    }
+}

@@ -79,7 +79,7 @@ mod client;
 
 mod start;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 #[cfg(feature = "database")]

@@ -199,3 +199,90 @@ impl Poller {
         self.strategies.update(&body.map_err(|_| "no answer in time".to_owned())??)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        SpanKind, http_client, random_ids,
+        sampler::{Root, Sampler},
+        testing::{Collector, until},
+    };
+
+    /// How many of 10,000 traces that begin with `name` at one moment are sampled.
+    fn sampled(sampler: &Sampler, name: &str) -> usize {
+        let (operation, now) = (sampler.operation(name, SpanKind::Server), Instant::now());
+        (0..10_000).filter(|_| sampler.samples(None, random_ids::trace_id(), &operation, now)).count()
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_followed() {
+        let check = |answer: &str, [listed, other]: [std::ops::RangeInclusive<usize>; 2]| {
+            let strategies = Arc::new(Strategies::new(1.0));
+            // Named before the answer and after it: both follow.
+            strategies.of("GET /listed");
+            strategies.update(answer.as_bytes()).unwrap();
+            let sampler = Sampler { parent_based: false, root: Root::Remote(strategies) };
+            for (name, expected) in [("GET /listed", listed), ("GET /other", other)] {
+                let sampled = sampled(&sampler, name);
+                assert!(expected.contains(&sampled), "{name}: {sampled} of 10000 with {answer}");
+            }
+        };
+        let half = || 4_600..=5_400;
+        check(
+            r#"{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0.5}}"#,
+            [half(), half()],
+        );
+        check(r#"{"strategyType":0,"probabilisticSampling":{}}"#, [0..=0, 0..=0]);
+        check(r#"{"strategyType":1,"rateLimitingSampling":{"maxTracesPerSecond":3}}"#, [3..=3, 0..=0]);
+        check(
+            r#"{"operationSampling":{"defaultSamplingProbability":0,"defaultLowerBoundTracesPerSecond":2,
+                "perOperationStrategies":[{"operation":"GET /listed","probabilisticSampling":{"samplingRate":0.5}}]}}"#,
+            [half(), 2..=2],
+        );
+        check(
+            r#"{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":1},
+                "operationSampling":{"defaultSamplingProbability":0.5,"perOperationStrategies":null}}"#,
+            [half(), half()],
+        );
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_used_changes_nothing() {
+        for answer in ["", "[]", "{}", r#"{"probabilisticSampling":{"samplingRate":"all"}}"#, "<html>"] {
+            let strategies = Arc::new(Strategies::new(1.0));
+            assert!(strategies.update(answer.as_bytes()).is_err(), "{answer}");
+            let sampler = Sampler { parent_based: false, root: Root::Remote(strategies) };
+            assert_eq!(sampled(&sampler, "GET /"), 10_000, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_server_is_asked_again_and_again_and_may_be_away() {
+        let server = Collector::start().await;
+        let strategies = Arc::new(Strategies::new(1.0));
+        let sampler = Sampler { parent_based: true, root: Root::Remote(Arc::clone(&strategies)) };
+        let (succeeded, failed) = (Counter::default(), Counter::default());
+        let poller = Poller {
+            strategies,
+            client: http_client(Duration::from_secs(1)),
+            address: format!("{}/sampling?service=a%20b", server.endpoint).parse().unwrap(),
+            interval: Duration::from_millis(10),
+            succeeded: succeeded.clone(),
+            failed: failed.clone(),
+        };
+        let closing = watch::Sender::new(false);
+        let polling = tokio::spawn(poller.run(closing.subscribe()));
+        until("a failure", async || (failed.get() > 0).then_some(())).await;
+        assert_eq!((server.asked()[0].as_str(), sampled(&sampler, "GET /")), ("service=a%20b", 10_000));
+        server.sample(r#"{"probabilisticSampling":{"samplingRate":0}}"#);
+        until("nothing is sampled", async || (sampled(&sampler, "GET /") == 0).then_some(())).await;
+        server.sample(r#"{"probabilisticSampling":{"samplingRate":1}}"#);
+        until("all is sampled", async || (sampled(&sampler, "GET /") == 10_000).then_some(())).await;
+        assert!(succeeded.get() >= 2);
+        closing.send_replace(true);
+        polling.await.unwrap();
+    }
+}

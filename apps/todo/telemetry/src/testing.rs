@@ -3,6 +3,8 @@
 //! Input: a program, environment variables, and an ephemeral port for each socket. Output: answers, metrics, log lines and the exit
 //! status. The process is killed when the test ends, however it ends. Deliberately only behind the feature `testing`.
 
+mod collector;
+
 use std::{
     net::SocketAddr,
     process::{ExitStatus, Stdio},
@@ -25,6 +27,8 @@ use tokio::{
 };
 
 use crate::{HttpClient, http_client};
+
+pub use collector::{Collector, Export, ReceivedSpan, Reply};
 
 /// Longest wait for anything in a test.
 const PATIENCE: Duration = Duration::from_secs(30);

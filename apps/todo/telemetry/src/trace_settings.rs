@@ -323,3 +323,150 @@ fn remote(argument: &str) -> Result<RemoteSettings> {
     }
     Ok(settings)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<const N: usize>(variables: [(&str, &str); N]) -> std::result::Result<TraceSettings, String> {
+        TraceSettings::from_environment(&Environment::of(variables)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_standard_sampler_is_understood() {
+        let check = |name: &str, argument: &str, parent_based: bool, root: RootSettings| {
+            let read = read([("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)]).unwrap();
+            assert_eq!(read.sampler, SamplerSettings { parent_based, root }, "{name} {argument}");
+        };
+        check("", "", true, RootSettings::Always);
+        check("always_on", "", false, RootSettings::Always);
+        check("always_off", "", false, RootSettings::Never);
+        check("traceidratio", "0.25", false, RootSettings::Share(0.25));
+        check("traceidratio", "", false, RootSettings::Share(1.0));
+        check("parentbased_always_on", "", true, RootSettings::Always);
+        check("parentbased_always_off", "ignored", true, RootSettings::Never);
+        check("parentbased_traceidratio", "0.1", true, RootSettings::Share(0.1));
+        let remote = |endpoint: &'static str, milliseconds, initial_rate| {
+            let polling_interval = Duration::from_millis(milliseconds);
+            RootSettings::Remote(RemoteSettings {
+                endpoint: Uri::from_static(endpoint),
+                polling_interval,
+                initial_rate,
+            })
+        };
+        check("jaeger_remote", "", false, remote("http://localhost:5778/sampling", 60_000, 0.001));
+        check(
+            "parentbased_jaeger_remote",
+            "endpoint=http://jaeger:5778/sampling, pollingIntervalMs=5000, initialSamplingRate=0.1",
+            true,
+            remote("http://jaeger:5778/sampling", 5000, 0.1),
+        );
+    }
+
+    #[test]
+    fn spans_are_exported_only_to_an_endpoint_that_is_given() {
+        let check = |variables: [(&str, &str); 2], expected: Option<&str>| {
+            let address = read(variables).unwrap().export.map(|export| export.address.to_string());
+            assert_eq!(address.as_deref(), expected, "{variables:?}");
+        };
+        const ALL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://jaeger:4318");
+        check([("", ""), ("", "")], None);
+        check([ALL, ("", "")], Some("http://jaeger:4318/v1/traces"));
+        check(
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://jaeger/otlp/"), ("", "")],
+            Some("http://jaeger/otlp/v1/traces"),
+        );
+        check([ALL, ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://tempo:1/t")], Some("http://tempo:1/t"));
+        check([ALL, ("OTEL_TRACES_EXPORTER", "none")], None);
+        check([ALL, ("OTEL_TRACES_EXPORTER", "otlp")], Some("http://jaeger:4318/v1/traces"));
+        check([ALL, ("OTEL_SDK_DISABLED", "TRUE")], None);
+        check([ALL, ("OTEL_SDK_DISABLED", "false")], Some("http://jaeger:4318/v1/traces"));
+        check([ALL, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], Some("http://jaeger:4318/v1/traces"));
+    }
+
+    #[test]
+    fn sizes_and_times_have_the_specifications_defaults() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://jaeger:4318");
+        let export = read([endpoint]).unwrap().export.unwrap();
+        assert_eq!((export.max_queue, export.max_batch), (2048, 512));
+        let ExportPolicy { schedule_delay, attempt_timeout, give_up_after } = export.policy;
+        assert_eq!([schedule_delay, attempt_timeout, give_up_after].map(|time| time.as_secs()), [5, 10, 30]);
+        let export = read([
+            endpoint,
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "300"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Basic%20c2VjcmV0,x-a=1"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-a=2"),
+        ]);
+        let export = export.unwrap().export.unwrap();
+        assert_eq!((export.max_queue, export.max_batch), (100, 100));
+        assert_eq!(export.policy.schedule_delay, Duration::from_millis(200));
+        assert_eq!(export.policy.attempt_timeout, Duration::from_millis(300));
+        assert_eq!(
+            (&export.headers["authorization"], &export.headers["x-a"]),
+            (&"Basic c2VjcmV0".parse().unwrap(), &"2".parse().unwrap())
+        );
+        assert!(!format!("{export:?}").contains("c2VjcmV0"), "a secret is printed");
+    }
+
+    #[test]
+    fn resource_attributes_are_decoded_and_the_name_wins() {
+        let settings = read([
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,deployment.environment.name=pre%2Cprod, x = y"),
+            ("OTEL_SERVICE_NAME", "b"),
+        ]);
+        let expected = [("deployment.environment.name", "pre,prod"), ("service.name", "b"), ("x", "y")];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(settings.unwrap().resource, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_its_remedy() {
+        let check = |name: &'static str, value: &str, expected: &str| {
+            let sampler = if name == "OTEL_TRACES_SAMPLER_ARG" && value.contains("://")
+                || value.contains("Ms=")
+                || value.contains("Rate=")
+            {
+                "jaeger_remote"
+            } else if name == "OTEL_TRACES_SAMPLER_ARG" {
+                "traceidratio"
+            } else {
+                ""
+            };
+            let text = match name {
+                "OTEL_TRACES_SAMPLER" => read([(name, value)]),
+                _ => read([(name, value), ("OTEL_TRACES_SAMPLER", sampler)]),
+            };
+            let text = text.expect_err(value);
+            assert!(text.starts_with(&format!("{name} is \"")), "{text}");
+            assert!(text.contains(expected) && text.contains(&format!("hint: set {name} to ")), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        };
+        check("OTEL_SDK_DISABLED", "yes", "neither true nor false");
+        check("OTEL_TRACES_EXPORTER", "zipkin", "otlp or none");
+        check("OTEL_EXPORTER_OTLP_ENDPOINT", "jaeger:4318", "not an http:// URL");
+        check("OTEL_EXPORTER_OTLP_ENDPOINT", "https://jaeger:4318", "TLS");
+        check("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://me:secret@jaeger", "OTEL_EXPORTER_OTLP_HEADERS");
+        check("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf");
+        check("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "http/protobuf");
+        check("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "does not compress");
+        check("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "not a whole number");
+        check("OTEL_EXPORTER_OTLP_HEADERS", "secret", "key=value");
+        check("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret", "not a list of headers");
+        check("OTEL_RESOURCE_ATTRIBUTES", "a=%zz", "percent-encoded");
+        check("OTEL_PROPAGATORS", "b3", "W3C");
+        check("OTEL_PROPAGATORS", "none", "W3C");
+        check("OTEL_BSP_MAX_QUEUE_SIZE", "0", "out of range");
+        check("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4096", "from 1 to 2048");
+        check("OTEL_BSP_SCHEDULE_DELAY", "-1", "not a whole number");
+        check("OTEL_TRACES_SAMPLER", "xray", "parentbased_");
+        check("OTEL_TRACES_SAMPLER", "parentbased_", "not a sampler");
+        check("OTEL_TRACES_SAMPLER_ARG", "1.5", "from 0 to 1");
+        check("OTEL_TRACES_SAMPLER_ARG", "ten", "from 0 to 1");
+        check("OTEL_TRACES_SAMPLER_ARG", "endpoint=https://jaeger", "http:// URL");
+        check("OTEL_TRACES_SAMPLER_ARG", "pollingIntervalMs=1", "from 100");
+        check("OTEL_TRACES_SAMPLER_ARG", "initialSamplingRate=2", "from 0 to 1");
+        check("OTEL_TRACES_SAMPLER_ARG", "http://jaeger:5778", "not one of endpoint=");
+    }
+}

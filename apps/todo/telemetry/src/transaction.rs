@@ -73,3 +73,98 @@ impl Transaction {
         outcome.map_err(|error| classified(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+    use sqlx::{Row, query};
+
+    use super::*;
+    use crate::{
+        Environment, SpanKind, TracePipeline, TraceSettings,
+        testing::{Collector, ReceivedSpan},
+    };
+
+    async fn traced(work: impl AsyncFnOnce(Database)) -> Vec<ReceivedSpan> {
+        let folder = tempfile::tempdir().unwrap();
+        let database =
+            Database::open("DATABASE_URL", &format!("sqlite:{}/t.db?mode=rwc", folder.path().display()))
+                .unwrap();
+        database.rows(QueryType::Update, query("CREATE TABLE things (name TEXT UNIQUE)")).await.unwrap();
+        let collector = Collector::start().await;
+        let environment = Environment::of([("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())]);
+        let settings = TraceSettings::from_environment(&environment).unwrap();
+        let pipeline = TracePipeline::start(&settings, "x", "1", &mut Registry::default()).unwrap();
+        let operation = pipeline.tracer().operation("root", SpanKind::Internal);
+        let root = pipeline.tracer().begin(&operation, None);
+        let id = root.context().unwrap().span_id().to_string();
+        root.run(work(database)).await;
+        drop(root);
+        pipeline.close(std::time::Duration::from_secs(5)).await;
+        let spans = collector.spans();
+        let (calls, roots): (Vec<_>, Vec<_>) = spans.into_iter().partition(|span| span.name != "root");
+        assert!(
+            roots.len() == 1 && calls.iter().all(|call| call.parent_id == id && call.kind == 3),
+            "{calls:?}"
+        );
+        calls
+    }
+
+    const ADD: &str = "INSERT INTO things (name) VALUES ($1)";
+
+    #[tokio::test]
+    async fn every_statement_is_a_span_without_values() {
+        let spans = traced(async |database| {
+            let mut transaction = database.begin().await.unwrap();
+            transaction.rows(QueryType::Insert, query(ADD).bind("private")).await.unwrap();
+            transaction.commit().await.unwrap();
+            let rows = database
+                .rows(QueryType::Select, query("SELECT name FROM things WHERE name = $1").bind("private"));
+            assert_eq!(rows.await.unwrap()[0].get::<String, _>(0), "private");
+        });
+        let spans = spans.await;
+        let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+        assert_eq!(names, ["BEGIN", "INSERT things", "COMMIT", "SELECT things"]);
+        let select = &spans[3].attributes;
+        for (key, value) in [
+            ("db.system.name", "sqlite"),
+            ("db.namespace", "t.db"),
+            ("db.operation.name", "SELECT"),
+            ("db.collection.name", "things"),
+            ("db.query.summary", "SELECT things"),
+            ("db.query.text", "SELECT name FROM things WHERE name = $1"),
+        ] {
+            assert_eq!(select[key], value, "{key}");
+        }
+        assert!(!format!("{spans:?}").contains("private"), "{spans:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_error_and_what_is_dropped_leaves_nothing() {
+        let spans = traced(async |database| {
+            let mut transaction = database.begin().await.unwrap();
+            transaction.rows(QueryType::Insert, query(ADD).bind("private")).await.unwrap();
+            assert!(transaction.rows(QueryType::Insert, query(ADD).bind("private")).await.is_err());
+            drop(transaction);
+            let rows = database.rows(QueryType::Select, query("SELECT name FROM things")).await.unwrap();
+            assert!(rows.is_empty());
+            assert!(database.rows(QueryType::Select, query("SELECT name FROM nothing")).await.is_err());
+        });
+        let spans = spans.await;
+        let seen: Vec<_> = spans
+            .iter()
+            .map(|span| {
+                (span.name.as_str(), span.status, span.attributes.get("error.type").map(String::as_str))
+            })
+            .collect();
+        let expected = [
+            ("BEGIN", 0, None),
+            ("INSERT things", 0, None),
+            ("INSERT things", 2, Some("2067")),
+            ("SELECT things", 0, None),
+            ("SELECT nothing", 2, Some("1")),
+        ];
+        assert_eq!(seen, expected);
+        assert!(!format!("{spans:?}").contains("private"), "{spans:?}");
+    }
+}
