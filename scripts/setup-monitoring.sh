@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the monitoring of the todo application on a Kubernetes cluster: kube-prometheus-stack, Jaeger and metrics-server,
-# then the application's chart with its ServiceMonitors, alerts and dashboards. Running it again changes only what differs.
+# Installs the monitoring of the todo application on a Kubernetes cluster: kube-prometheus-stack, Jaeger and metrics-server; then the
+# operators that its events need, Strimzi (Kafka) and Dapr; then the application's chart with its ServiceMonitors, alerts and
+# dashboards. Running it again changes only what differs.
 set -euo pipefail
 
 usage() {
@@ -11,6 +12,7 @@ usage: scripts/setup-monitoring.sh [options]
   --context NAME          the kubeconfig context to use (default: the current one)
   --timeout DURATION      how long to wait for each installation (default 10m)
   --without-app           install the monitoring only, not the todo application
+  --without-pubsub        without Strimzi and Dapr: events stay in the backend's outbox
   --without-metrics-server
                           the cluster brings its own (a foreign one is also left alone by itself)
   --insecure-kubelet-tls  do not check the kubelets' certificates: for kind and minikube only
@@ -21,6 +23,11 @@ USAGE
 readonly PROMETHEUS_STACK_VERSION=88.5.4
 readonly JAEGER_VERSION=4.12.0
 readonly METRICS_SERVER_VERSION=3.13.1
+# From 1.0 on Strimzi knows only kafka.strimzi.io/v1.
+readonly STRIMZI_VERSION=1.0.1
+readonly DAPR_VERSION=1.18.2
+readonly STRIMZI_NAMESPACE=strimzi
+readonly DAPR_NAMESPACE=dapr-system
 readonly MONITORING_NAMESPACE=monitoring
 readonly APP_NAMESPACE=todo-app-prod
 readonly GRAFANA_SECRET=grafana-admin
@@ -30,6 +37,7 @@ cd "$root"
 
 dry_run=false
 with_app=true
+with_pubsub=true
 with_metrics_server=true
 insecure_kubelet_tls=false
 timeout=10m
@@ -46,6 +54,7 @@ parse_arguments() {
     case $1 in
     --dry-run) dry_run=true ;;
     --without-app) with_app=false ;;
+    --without-pubsub) with_pubsub=false ;;
     --without-metrics-server) with_metrics_server=false ;;
     --insecure-kubelet-tls) insecure_kubelet_tls=true ;;
     --context | --timeout)
@@ -130,7 +139,8 @@ setup_repositories() {
   run "${helm[@]}" repo add --force-update prometheus-community https://prometheus-community.github.io/helm-charts
   run "${helm[@]}" repo add --force-update jaegertracing https://jaegertracing.github.io/helm-charts
   run "${helm[@]}" repo add --force-update metrics-server https://kubernetes-sigs.github.io/metrics-server/
-  run "${helm[@]}" repo update prometheus-community jaegertracing metrics-server
+  run "${helm[@]}" repo add --force-update dapr https://dapr.github.io/helm-charts/
+  run "${helm[@]}" repo update prometheus-community jaegertracing metrics-server dapr
 }
 
 # Made once and kept: a new password would not reach a Grafana that has its database already. It goes through a pipe, never
@@ -176,11 +186,28 @@ setup_stack() {
   install_release jaeger jaegertracing/jaeger "$JAEGER_VERSION" "$MONITORING_NAMESPACE" kubernetes/values/jaeger.yaml
 }
 
+# Before the application: its chart has objects of their kinds, and pods get their sidecars only while the injector runs.
+setup_operators() {
+  step "Strimzi and Dapr (events over Kafka)"
+  if ! $with_pubsub; then
+    echo "left out, as asked"
+    return
+  fi
+  # helm installs CRDs and never upgrades them.
+  run_pipe "${helm[@]}" show crds oci://quay.io/strimzi-helm/strimzi-kafka-operator --version "$STRIMZI_VERSION" \
+    --pipe "${kubectl[@]}" apply --server-side --force-conflicts --filename -
+  run_pipe "${helm[@]}" show crds dapr/dapr --version "$DAPR_VERSION" \
+    --pipe "${kubectl[@]}" apply --server-side --force-conflicts --filename -
+  install_release strimzi oci://quay.io/strimzi-helm/strimzi-kafka-operator "$STRIMZI_VERSION" "$STRIMZI_NAMESPACE" \
+    kubernetes/values/strimzi.yaml --create-namespace
+  install_release dapr dapr/dapr "$DAPR_VERSION" "$DAPR_NAMESPACE" kubernetes/values/dapr.yaml --create-namespace
+}
+
 setup_app() {
   if $with_app; then
     step "The todo application, its HPAs, ServiceMonitors, alerts and dashboards"
     run "${helm[@]}" upgrade --install todo-app helm/todo-app-prod --namespace "$APP_NAMESPACE" \
-      --set monitoring.enabled=true --wait --timeout "$timeout"
+      --set monitoring.enabled=true --set "pubsub.enabled=$with_pubsub" --wait --timeout "$timeout"
   else
     step "ServiceMonitors, alerts and dashboards (without the application)"
     run "${kubectl[@]}" apply --filename kubernetes/monitoring/
@@ -206,5 +233,6 @@ setup_repositories
 setup_grafana_password
 setup_metrics_server
 setup_stack
+setup_operators
 setup_app
 print_addresses
