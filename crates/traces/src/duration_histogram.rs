@@ -3,12 +3,15 @@
 //! Input: durations of spans. Output: label sets, once, and values in the same order. The bounds are the defaults that the
 //! OpenTelemetry Collector's span metrics and service graph connectors share.
 
-use crate::{SpanId, SpanRef, TraceId};
+use crate::calls::Call;
+use crate::{SpanId, TraceId};
 use tidewatch_model::{Batch, Exemplar, Labels, METRIC_NAME, SeriesRef, push_go_float};
 
 /// Upper bounds of the buckets in milliseconds.
-const BOUNDS_MS: [f64; 16] =
-    [2.0, 4.0, 6.0, 8.0, 10.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1000.0, 1400.0, 2000.0, 5000.0, 10_000.0, 15_000.0];
+const BOUNDS_MS: [f64; 16] = [
+    2.0, 4.0, 6.0, 8.0, 10.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1000.0, 1400.0, 2000.0, 5000.0, 10_000.0,
+    15_000.0,
+];
 /// The buckets, and one for what is longer.
 const CELLS: usize = BOUNDS_MS.len() + 1;
 /// Rows of a histogram: the buckets, the sum, the count.
@@ -49,11 +52,11 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    pub(crate) fn of(span: &SpanRef<'_>) -> Self {
+    pub(crate) fn of(span: &Call<'_>) -> Self {
         Self {
             trace_id: span.trace_id,
             span_id: span.span_id,
-            duration_ms: span.end_ns.saturating_sub(span.start_ns) as f64 / 1e6,
+            duration_ms: span.duration_ns as f64 / 1e6,
             end_ms: i64::try_from(span.end_ns / 1_000_000).unwrap_or(i64::MAX),
         }
     }

@@ -12,19 +12,23 @@ mod options;
 mod search;
 mod store;
 
+mod calls;
 mod duration_histogram;
 mod service_graph;
 mod span_metrics;
+mod tail_sampling;
 
+pub use calls::{Both, Call, Calls};
 pub use error::TracesError;
 pub use options::StoreOptions;
-pub use service_graph::{ServiceGraph, ServiceGraphOptions};
-pub use span_metrics::SpanMetrics;
 pub use search::{Dependency, Ingested, Rejected, Search, StoreStats};
+pub use service_graph::{ServiceGraph, ServiceGraphOptions};
 pub use span::{
     AttributeRef, EventRef, LinkRef, ResourceRef, ScopeRef, SpanId, SpanKind, SpanRef, SpanSink, StatusCode,
     TraceId, ValueRef,
 };
+pub use span_metrics::SpanMetrics;
 pub use store::{TraceStore, Writer};
+pub use tail_sampling::{Fate, SamplingReason, TailPolicy, TailSampler, TailStats};
 pub use trace::{Attribute, Event, Link, Resource, Scope, Span, Trace, TraceBuilder, service_name};
 pub use value::Value;

@@ -6,8 +6,9 @@
 //! for the other for a while. Beyond the connector: a messaging CLIENT span also answers a span above it in another service,
 //! because that is how Dapr's sidecars write both sides. Deliberately knows no clock; pairs, nodes and edges are bounded.
 
+use crate::calls::Call;
 use crate::duration_histogram::{DurationHistogram, Observed, Unit};
-use crate::{SpanId, SpanKind, SpanRef, StatusCode, TraceId, ValueRef};
+use crate::{SpanId, SpanKind, StatusCode, TraceId};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use tidewatch_model::{Batch, Labels, METRIC_NAME, SeriesRef};
@@ -118,17 +119,16 @@ impl ServiceGraph {
         self.dropped
     }
 
-    /// Takes a span of a service; `now_ns` is in nanoseconds since the Unix epoch.
-    pub fn observe(&mut self, service: &str, span: &SpanRef<'_>, now_ns: u64) {
+    /// Takes a span; `now_ns` is in nanoseconds since the Unix epoch.
+    pub fn observe(&mut self, span: &Call<'_>, now_ns: u64) {
         self.expire(now_ns);
         match span.kind {
-            SpanKind::Client | SpanKind::Producer => self.caller(service, span, now_ns),
+            SpanKind::Client | SpanKind::Producer => self.caller(span, now_ns),
             SpanKind::Server | SpanKind::Consumer if span.parent_span_id.is_valid() => {
-                let messaging = span.kind == SpanKind::Consumer;
-                self.callee(service, span, messaging, now_ns);
+                self.callee(span, now_ns);
             }
             SpanKind::Server => {
-                let (user, service) = (self.name(USER), self.name(service));
+                let (user, service) = (self.name(USER), self.name(span.service));
                 let observed = Observed::of(span);
                 self.call((user, service, Connection::Virtual), None, Some(observed), is_error(span));
             }
@@ -136,19 +136,17 @@ impl ServiceGraph {
         }
     }
 
-    fn caller(&mut self, service: &str, span: &SpanRef<'_>, now_ns: u64) {
-        let facts = Facts::of(span);
-        if let Some(database) = facts.database.filter(|_| span.kind == SpanKind::Client) {
-            let (client, server) = (self.name(service), self.name(database));
+    fn caller(&mut self, span: &Call<'_>, now_ns: u64) {
+        if let Some(database) = span.database.filter(|_| span.kind == SpanKind::Client) {
+            let (client, server) = (self.name(span.service), self.name(database));
             let observed = Observed::of(span);
             self.call((client, server, Connection::Database), Some(observed), None, is_error(span));
             return;
         }
-        if facts.messaging && span.kind == SpanKind::Client && span.parent_span_id.is_valid() {
-            self.callee(service, span, true, now_ns);
+        if span.messaging && span.kind == SpanKind::Client && span.parent_span_id.is_valid() {
+            self.callee(span, now_ns);
         }
-        let peer = facts.peer.map(|peer| self.name(peer));
-        let half = self.half(service, span, facts.messaging || span.kind == SpanKind::Producer, peer);
+        let half = self.half(span);
         let key = (span.trace_id, span.span_id);
         if let Some(waiting) = self.wait(key, now_ns) {
             let server = waiting.server.take();
@@ -159,8 +157,8 @@ impl ServiceGraph {
         }
     }
 
-    fn callee(&mut self, service: &str, span: &SpanRef<'_>, messaging: bool, now_ns: u64) {
-        let half = self.half(service, span, messaging, None);
+    fn callee(&mut self, span: &Call<'_>, now_ns: u64) {
+        let half = self.half(span);
         let key = (span.trace_id, span.parent_span_id);
         let Some(waiting) = self.wait(key, now_ns) else { return };
         match waiting.client.clone() {
@@ -191,9 +189,10 @@ impl ServiceGraph {
         self.call(edge, Some(client.observed), Some(server.observed), failed);
     }
 
-    fn half(&mut self, service: &str, span: &SpanRef<'_>, messaging: bool, peer: Option<u32>) -> Half {
-        let service = self.name(service);
-        Half { service, observed: Observed::of(span), failed: is_error(span), messaging, peer, paired: false }
+    fn half(&mut self, span: &Call<'_>) -> Half {
+        let (service, peer) = (self.name(span.service), span.peer.map(|peer| self.name(peer)));
+        let (observed, failed) = (Observed::of(span), is_error(span));
+        Half { service, observed, failed, messaging: span.messaging, peer, paired: false }
     }
 
     /// The place under a key; `None` when too many wait.
@@ -258,7 +257,6 @@ impl ServiceGraph {
 
     /// The number of a name. Names beyond the bound share one.
     fn name(&mut self, name: &str) -> u32 {
-        let name = &name[..name.floor_char_boundary(256)];
         if let Some(at) = self.name_index.get(name) {
             return *at;
         }
@@ -293,48 +291,8 @@ impl ServiceGraph {
     }
 }
 
-fn is_error(span: &SpanRef<'_>) -> bool {
+fn is_error(span: &Call<'_>) -> bool {
     span.status == StatusCode::Error
-}
-
-/// What the attributes of a calling span say of the other side.
-#[derive(Default)]
-struct Facts<'a> {
-    database: Option<&'a str>,
-    peer: Option<&'a str>,
-    messaging: bool,
-}
-
-impl<'a> Facts<'a> {
-    fn of(span: &SpanRef<'a>) -> Self {
-        let mut facts = Self::default();
-        // the rank of what was found, so that the order of attributes does not matter
-        let (mut database_rank, mut peer_rank) = (0, 0);
-        for attribute in span.attributes {
-            let ValueRef::Text(value) = attribute.value else { continue };
-            let (database, peer) = match attribute.key {
-                "db.system" | "db.system.name" => (1, 0),
-                "db.name" | "db.namespace" => (2, 0),
-                "server.address" | "net.peer.name" => (0, 1),
-                "peer.service" => (0, 2),
-                "messaging.system" => {
-                    facts.messaging = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            if value.is_empty() {
-                continue;
-            }
-            if database > database_rank {
-                (facts.database, database_rank) = (Some(value), database);
-            }
-            if peer > peer_rank {
-                (facts.peer, peer_rank) = (Some(value), peer);
-            }
-        }
-        facts
-    }
 }
 
 impl Edge {
@@ -383,18 +341,12 @@ impl Edge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::AttributeRef;
-    use crate::span::testing::span;
+    use crate::calls::testing::call;
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn text<'a>(key: &'a str, value: &'a str) -> AttributeRef<'a> {
-        AttributeRef { key, value: ValueRef::Text(value) }
-    }
-
-    fn call<'a>(kind: SpanKind, id: u8, parent: u8, attributes: &'a [AttributeRef<'a>]) -> SpanRef<'a> {
-        let parent_span_id = if parent == 0 { SpanId::default() } else { SpanId([parent; 8]) };
-        SpanRef { kind, span_id: SpanId([id; 8]), parent_span_id, attributes, end_ns: 2 * SECOND, ..span(SECOND) }
+    fn of<'a>(service: &'a str, call: Call<'a>) -> Call<'a> {
+        Call { service, ..call }
     }
 
     /// The edges with calls and failures, after everything that waits has expired.
@@ -412,7 +364,10 @@ mod tests {
             .map(|row| {
                 let get = |name| row.labels.get(name).unwrap_or_default();
                 let failed = row.labels.iter().map(|(name, value)| {
-                    (name, if name == METRIC_NAME { "traces_service_graph_request_failed_total" } else { value })
+                    (
+                        name,
+                        if name == METRIC_NAME { "traces_service_graph_request_failed_total" } else { value },
+                    )
                 });
                 let failed = value(&Labels::from_pairs(failed));
                 let (client, server, kind) = (get("client"), get("server"), get("connection_type"));
@@ -426,12 +381,12 @@ mod tests {
     #[test]
     fn either_side_may_come_first() {
         let mut graph = ServiceGraph::new(ServiceGraphOptions::default());
-        graph.observe("web", &call(SpanKind::Client, 1, 9, &[]), SECOND);
-        graph.observe("shop", &call(SpanKind::Server, 2, 1, &[]), SECOND);
-        let failed = SpanRef { status: StatusCode::Error, ..call(SpanKind::Server, 4, 3, &[]) };
-        graph.observe("shop", &failed, SECOND);
-        graph.observe("web", &call(SpanKind::Client, 3, 9, &[]), SECOND);
-        graph.observe("web", &call(SpanKind::Server, 9, 0, &[]), SECOND);
+        graph.observe(&of("web", call(SpanKind::Client, 1, 9)), SECOND);
+        graph.observe(&of("shop", call(SpanKind::Server, 2, 1)), SECOND);
+        let failed = Call { status: StatusCode::Error, ..call(SpanKind::Server, 4, 3) };
+        graph.observe(&of("shop", failed), SECOND);
+        graph.observe(&of("web", call(SpanKind::Client, 3, 9)), SECOND);
+        graph.observe(&of("web", call(SpanKind::Server, 9, 0)), SECOND);
         assert_eq!(edges(&mut graph), ["user > web [virtual_node] 1 0", "web > shop [] 2 1"]);
         assert_eq!((graph.unpaired(), graph.dropped()), (0, 0));
     }
@@ -439,12 +394,10 @@ mod tests {
     #[test]
     fn what_sends_no_spans_is_a_node_where_the_caller_names_it() {
         let mut graph = ServiceGraph::new(ServiceGraphOptions::default());
-        let database = [text("db.namespace", "tasks"), text("db.system.name", "postgresql")];
-        graph.observe("shop", &call(SpanKind::Client, 1, 9, &database), SECOND);
-        let peer = [text("peer.service", "bank"), text("server.address", "bank.example")];
-        graph.observe("shop", &call(SpanKind::Client, 2, 9, &peer), SECOND);
-        graph.observe("shop", &call(SpanKind::Client, 3, 9, &[]), SECOND);
-        graph.observe("shop", &call(SpanKind::Server, 4, 8, &[]), SECOND);
+        graph.observe(&Call { database: Some("tasks"), ..call(SpanKind::Client, 1, 9) }, SECOND);
+        graph.observe(&Call { peer: Some("bank"), ..call(SpanKind::Client, 2, 9) }, SECOND);
+        graph.observe(&call(SpanKind::Client, 3, 9), SECOND);
+        graph.observe(&call(SpanKind::Server, 4, 8), SECOND);
         assert_eq!(edges(&mut graph), ["shop > bank [virtual_node] 1 0", "shop > tasks [database] 1 0"]);
         assert_eq!(graph.unpaired(), 2);
     }
@@ -452,13 +405,13 @@ mod tests {
     #[test]
     fn a_message_through_sidecars_leads_from_one_service_to_the_others() {
         let mut graph = ServiceGraph::new(ServiceGraphOptions::default());
-        let messaging = [text("messaging.system", "pubsub")];
-        graph.observe("shop", &call(SpanKind::Producer, 1, 9, &messaging), SECOND);
+        let sidecar = |id, parent| Call { messaging: true, ..call(SpanKind::Client, id, parent) };
+        graph.observe(&call(SpanKind::Producer, 1, 9), SECOND);
         // the sidecar of the shop, and those of two takers, all write CLIENT spans
-        graph.observe("shop", &call(SpanKind::Client, 2, 1, &messaging), SECOND);
-        graph.observe("mail", &call(SpanKind::Client, 3, 2, &messaging), SECOND);
-        graph.observe("mail", &call(SpanKind::Server, 5, 3, &[]), SECOND);
-        graph.observe("audit", &call(SpanKind::Client, 4, 2, &messaging), SECOND);
+        graph.observe(&sidecar(2, 1), SECOND);
+        graph.observe(&of("mail", sidecar(3, 2)), SECOND);
+        graph.observe(&of("mail", call(SpanKind::Server, 5, 3)), SECOND);
+        graph.observe(&of("audit", sidecar(4, 2)), SECOND);
         let expected = ["shop > audit [messaging_system] 1 0", "shop > mail [messaging_system] 1 0"];
         assert_eq!(edges(&mut graph), expected);
         assert_eq!(graph.unpaired(), 1, "the call of audit's sidecar to its application");
@@ -469,13 +422,13 @@ mod tests {
         let options = ServiceGraphOptions { most_waiting: 2, most_edges: 1, wait_ns: 10 };
         let mut graph = ServiceGraph::new(options);
         for id in 1..5 {
-            graph.observe("web", &call(SpanKind::Client, id, 9, &[]), 0);
+            graph.observe(&of("web", call(SpanKind::Client, id, 9)), 0);
         }
         assert_eq!(graph.dropped(), 2);
-        graph.observe("web", &call(SpanKind::Client, 5, 9, &[]), 10);
+        graph.observe(&of("web", call(SpanKind::Client, 5, 9)), 10);
         assert_eq!(graph.unpaired(), 2, "their time is over");
-        graph.observe("a", &call(SpanKind::Server, 6, 5, &[]), 10);
-        graph.observe("b", &call(SpanKind::Server, 7, 0, &[]), 10);
+        graph.observe(&of("a", call(SpanKind::Server, 6, 5)), 10);
+        graph.observe(&of("b", call(SpanKind::Server, 7, 0)), 10);
         assert_eq!(edges(&mut graph), ["web > a [] 1 0"]);
         assert_eq!(graph.dropped(), 3);
     }

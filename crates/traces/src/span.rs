@@ -226,34 +226,3 @@ pub trait SpanSink {
     /// A span of the last resource and scope.
     fn span(&mut self, span: &SpanRef<'_>);
 }
-
-#[cfg(test)]
-pub(crate) mod testing {
-    //! A span to vary in tests.
-
-    use super::*;
-
-    /// A plain span that starts and ends at `start_ns`.
-    pub(crate) fn span(start_ns: u64) -> SpanRef<'static> {
-        SpanRef {
-            trace_id: TraceId([1; 16]),
-            span_id: SpanId([2; 8]),
-            parent_span_id: SpanId::default(),
-            trace_state: "",
-            flags: 0,
-            name: "span",
-            kind: SpanKind::Internal,
-            start_ns,
-            end_ns: start_ns,
-            status: StatusCode::Unset,
-            status_message: "",
-            attributes: &[],
-            dropped_attributes: 0,
-            events: &[],
-            dropped_events: 0,
-            links: &[],
-            dropped_links: 0,
-            nested_attributes: &[],
-        }
-    }
-}

@@ -6,15 +6,13 @@
 //! application samples 10 %, a tenth of its calls. Deliberately knows no clock; the number of operations is bounded, and what is
 //! beyond is counted under one label set with `otel_metric_overflow="true"`, as the collector does.
 
+use crate::calls::Call;
 use crate::duration_histogram::{DurationHistogram, HISTOGRAM_ROWS, Observed, Unit};
-use crate::{SpanKind, SpanRef, StatusCode};
+use crate::{SpanKind, StatusCode};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use tidewatch_model::{Batch, Labels, METRIC_NAME, SeriesRef};
-
-/// Names longer than this are cut, so that a series' labels stay small; bytes.
-const LONGEST_NAME: usize = 256;
 
 /// Counts of all operations.
 #[derive(Debug)]
@@ -57,12 +55,12 @@ impl SpanMetrics {
         self.operations.len()
     }
 
-    /// Counts a span of a service.
-    pub fn observe(&mut self, service: &str, span: &SpanRef<'_>) {
-        let at = self.operation(shortened(service), shortened(span.name), span.kind, span.status);
+    /// Counts a span.
+    pub fn observe(&mut self, call: &Call<'_>) {
+        let at = self.operation(call.service, call.name, call.kind, call.status);
         let operation = &mut self.operations[at];
         operation.calls += 1;
-        operation.duration.observe(Observed::of(span));
+        operation.duration.observe(Observed::of(call));
     }
 
     fn operation(&mut self, service: &str, name: &str, kind: SpanKind, status: StatusCode) -> usize {
@@ -108,11 +106,6 @@ impl SpanMetrics {
         }
         learnt
     }
-}
-
-/// At most [`LONGEST_NAME`] bytes, cut between characters.
-fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST_NAME)]
 }
 
 impl Operation {
@@ -181,7 +174,7 @@ fn status_name(status: StatusCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::span::testing::span;
+    use crate::calls::testing::call;
 
     fn rows(metrics: &mut SpanMetrics, now_ms: i64) -> (Vec<String>, Batch) {
         let mut batch = Batch::default();
@@ -192,16 +185,14 @@ mod tests {
     #[test]
     fn calls_and_durations_are_counted_by_operation() {
         let mut metrics = SpanMetrics::new(10);
-        let call = |ms: u64| SpanRef {
-            name: "GET /",
-            kind: SpanKind::Server,
-            end_ns: 1_000_000_000 + ms * 1_000_000,
-            ..span(1_000_000_000)
+        let get = |ms: u64| {
+            let (duration_ns, end_ns) = (ms * 1_000_000, 1_000_000_000 + ms * 1_000_000);
+            Call { name: "GET /", duration_ns, end_ns, ..call(SpanKind::Server, 1, 0) }
         };
-        metrics.observe("shop", &call(2));
-        metrics.observe("shop", &call(3));
-        metrics.observe("shop", &call(20_000));
-        metrics.observe("shop", &SpanRef { status: StatusCode::Error, ..call(1) });
+        metrics.observe(&get(2));
+        metrics.observe(&get(3));
+        metrics.observe(&get(20_000));
+        metrics.observe(&Call { status: StatusCode::Error, ..get(1) });
         assert_eq!(metrics.operations(), 2);
         let (rows, batch) = rows(&mut metrics, 60_000);
         let of = r#"service_name="shop", span_kind="SPAN_KIND_SERVER", span_name="GET /""#;
@@ -224,7 +215,7 @@ mod tests {
     fn operations_beyond_the_bound_are_counted_together() {
         let mut metrics = SpanMetrics::new(3);
         for name in ["a", "b", "c", "d", "a"] {
-            metrics.observe("shop", &SpanRef { name, ..span(1) });
+            metrics.observe(&Call { name, ..call(SpanKind::Server, 1, 0) });
         }
         assert_eq!(metrics.operations(), 3);
         let (rows, _) = rows(&mut metrics, 1);
@@ -236,7 +227,7 @@ mod tests {
     #[test]
     fn handles_are_kept() {
         let mut metrics = SpanMetrics::new(3);
-        metrics.observe("shop", &span(1));
+        metrics.observe(&call(SpanKind::Server, 1, 0));
         let mut batch = Batch::default();
         batch.push(SeriesRef(7), Labels::empty(), 1, 1.0);
         metrics.write(&mut batch, 1);

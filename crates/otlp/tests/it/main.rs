@@ -7,3 +7,4 @@ mod json;
 mod kept;
 mod protobuf;
 mod random;
+mod recorder;
