@@ -35,7 +35,7 @@ pub struct DaprSidecar {
 }
 
 /// Annotations with a value that daprd takes as it is, and its flag.
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 10] = [
     ("dapr.io/log-level", "--log-level"),
     ("dapr.io/app-protocol", "--app-protocol"),
     ("dapr.io/app-max-concurrency", "--app-max-concurrency"),
@@ -43,6 +43,8 @@ const FLAGS: [(&str, &str); 8] = [
     ("dapr.io/block-shutdown-duration", "--dapr-block-shutdown-duration"),
     ("dapr.io/max-body-size", "--max-body-size"),
     ("dapr.io/app-health-check-path", "--app-health-check-path"),
+    ("dapr.io/app-health-probe-interval", "--app-health-probe-interval"),
+    ("dapr.io/app-health-probe-timeout", "--app-health-probe-timeout"),
     ("dapr.io/app-health-threshold", "--app-health-threshold"),
 ];
 

@@ -8,6 +8,18 @@ use crate::kafka::of_kind;
 use crate::{DaprSidecar, Deployment, Manifests, MetricSource, MetricTarget, Other};
 use serde_json::Value;
 
+/// Annotations of Dapr's that change what a sidecar does and are not followed on one machine.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "dapr.io/api-token-secret",
+    "dapr.io/app-token-secret",
+    "dapr.io/component-container",
+    "dapr.io/inject-pluggable-components",
+    "dapr.io/pluggable-components",
+    "dapr.io/unix-domain-socket-path",
+    "dapr.io/volume-mounts",
+    "dapr.io/volume-mounts-rw",
+];
+
 pub(super) fn check(manifests: &Manifests, found: &mut Findings) {
     for deployment in &manifests.deployments {
         check_sidecar(manifests, deployment, found);
@@ -43,6 +55,12 @@ fn check_sidecar(manifests: &Manifests, deployment: &Deployment, found: &mut Fin
         Ok(None) => return,
         Err(message) => return found.error(meta, "Deployment", field, message, ""),
     };
+    for annotation in WITHOUT_EFFECT {
+        if deployment.template.annotations.contains_key(annotation) {
+            let message = format!("{annotation} has no effect locally");
+            found.warning(meta, "Deployment", field, message, "in a cluster Dapr's injector reads it");
+        }
+    }
     if let Some(config) = &sidecar.config {
         let mut resources = manifests.dapr_resources(&meta.namespace);
         if !resources.any(|other| other.kind == "Configuration" && other.meta.name == *config) {

@@ -181,6 +181,11 @@ fn silent_mistakes_of_sidecars_and_brokers_are_told() {
         &[("scopes: [orders]", "")],
         Some((error, "dapr.io/sidecar-cpu-request: \"much\"")),
     );
+    check(
+        &format!("{good}, dapr.io/api-token-secret: x"),
+        &[],
+        Some((warning, "api-token-secret has no effect locally")),
+    );
     check(&good.replace("orders", "shop"), &[], Some((warning, "no Deployment has the app id \"orders\"")));
     check(good, &[("pubsubname: events", "pubsubname: event")], Some((error, "no Component \"event\"")));
     check(good, &[("samplingRate: '1', ", "")], Some((warning, "so 0.0001 is used")));

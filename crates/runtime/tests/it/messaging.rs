@@ -272,3 +272,76 @@ async fn a_program_named_for_the_image_wins_over_the_own_one() {
     assert!(log.starts_with("own --app-id orders --app-channel-address 127."), "{log}");
     world.runtime.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shipped_chart_runs_with_sidecars_broker_and_tracing() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let chart = std::fs::read_to_string(root.join("kubernetes/todo-app-prod.yaml")).unwrap();
+    let images = ["todo-backend", "todo-event-service", "todo-frontend"].map(serves).concat();
+    let world = World::start(&chart, &images, &[]);
+    assert!(world.runtime.problems().is_empty(), "{:?}", world.runtime.problems());
+    let (backends, events, frontends) = (
+        world.ready("todo-backend", 2).await,
+        world.ready("event-service", 1).await,
+        world.ready("todo-frontend", 2).await,
+    );
+    let containers =
+        |pod: &PodStatus| pod.containers.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(" ");
+    assert_eq!(containers(&backends[0]), "backend daprd");
+    assert_eq!(containers(&events[0]), "event-service daprd");
+    assert_eq!(containers(&frontends[0]), "frontend", "it neither publishes nor subscribes");
+    let find =
+        || world.runtime.pods().into_iter().find(|pod| pod.pod.name == "todo-kafka-broker-0" && pod.ready);
+    let broker = world.until("broker ready", find).await;
+    assert!(told_by_broker(&broker).unwrap().contains("task-events-dead-letter"));
+
+    let pod = &backends[0];
+    for (name, expected) in [
+        ("PUBSUB_NAME", "todo-pubsub".to_owned()),
+        ("PUBSUB_TOPIC", "task-events".to_owned()),
+        ("EVENT_SERVICE_URL", "(unset)".to_owned()),
+        ("DAPR_HTTP_ENDPOINT", format!("http://{}:3500", pod.ip)),
+        ("OTEL_SERVICE_NAME", "todo-backend".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:40318".to_owned()),
+        // Nothing here serves this port elsewhere: it stays what it is.
+        (
+            "OTEL_TRACES_SAMPLER_ARG",
+            "endpoint=http://127.0.0.1:5778/sampling,pollingIntervalMs=5000,initialSamplingRate=0.1"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(ask(pod, &format!("/env/{name}")).unwrap().1, expected, "{name}");
+    }
+    let resource = ask(pod, "/env/OTEL_RESOURCE_ATTRIBUTES").unwrap().1;
+    assert!(resource.contains(&format!("k8s.pod.name={},", pod.pod.name)), "{resource}");
+    let args = get(SocketAddr::new(events[0].ip, 3500), "/v1.0/args").unwrap().1;
+    for part in
+        ["--app-id event-service", "--app-port 8001", "configuration-todo-config.yaml", "--log-as-json"]
+    {
+        assert!(args.contains(part), "{part}: {args}");
+    }
+    let home = get(SocketAddr::new(events[0].ip, 3500), "/env/HOME").unwrap().1;
+    let mut files: Vec<String> = std::fs::read_dir(format!("{home}/_dapr"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let expected = [
+        "component-todo-pubsub",
+        "configuration-todo-config",
+        "resiliency-todo-pubsub",
+        "subscription-task-events",
+    ];
+    assert_eq!(files, expected.map(|name| format!("{name}.yaml")));
+
+    let endpoints = world.runtime.endpoints().borrow().clone();
+    let ports = |service: &str| -> Vec<u16> {
+        let service = endpoints.iter().find(|endpoints| endpoints.service == service).unwrap();
+        service.addresses.iter().flat_map(|address| address.ports.iter().map(|port| port.port)).collect()
+    };
+    assert_eq!(ports("todo-kafka-broker-metrics"), [9404]);
+    assert_eq!(ports("todo-kafka-exporter-metrics"), [] as [u16; 0], "tidewatch is the exporter");
+    assert_eq!(ports("todo-kafka-kafka-bootstrap"), [9092]);
+    assert_eq!(ports("event-service-dapr"), [3500, 50_001, 50_002, 9090]);
+    world.runtime.shutdown().await;
+}
