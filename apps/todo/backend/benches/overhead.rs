@@ -1,13 +1,16 @@
-//! What instrumentation costs: the backend's real router with and without it, in one run.
+//! What instrumentation costs: the backend's real router with and without metrics and traces, in one run.
 //!
 //! Input: nothing; `cargo bench -p todo-backend`, with `-- <pairs>` for more or fewer than the default. Output: for each kind of
 //! request the ratio of throughput and of CPU time per request, median with its 95 % interval and quartiles over many alternating pairs of rounds. Load comes
-//! from keep-alive connections over loopback in the same process; its cost is the same on both sides, so the CPU figures also
+//! from keep-alive connections over loopback in the same process; spans go to a process of its own that takes and discards them, and
+//! answers with the sampling strategy that the product has by default: one trace in ten, and one per second of each operation. The load's cost is the same on both sides, so the CPU figures also
 //! hold for a process of its own only as an upper bound of the difference per request, which is printed in microseconds.
 //! Deliberately no statistics library: the order of rounds alternates, and medians of ratios do the rest.
 
 use std::{
+    io::BufRead,
     net::SocketAddr,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,9 @@ use tokio::{
 const CONNECTIONS: usize = 4;
 const REQUESTS_PER_CONNECTION: usize = 200;
 const DEFAULT_PAIRS: usize = 150;
+/// Set for the process that is to be the receiver of spans.
+const BE_THE_SINK: &str = "TODO_BENCH_BE_THE_SINK";
+const STRATEGY: &str = r#"{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0.1},"operationSampling":{"defaultSamplingProbability":0.1,"defaultLowerBoundTracesPerSecond":1}}"#;
 
 /// One kind of request.
 struct Scenario {
@@ -38,6 +44,10 @@ struct Round {
 }
 
 fn main() {
+    if std::env::var_os(BE_THE_SINK).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        return runtime.expect("a runtime can be built").block_on(sink());
+    }
     let pairs = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(DEFAULT_PAIRS);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime can be built").block_on(measure(pairs));
@@ -45,9 +55,10 @@ fn main() {
 
 async fn measure(pairs: usize) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let sink = Sink::start();
     let [with, without] = [
-        serve(&folder, "with", Instrumentation::On).await,
-        serve(&folder, "without", Instrumentation::Off).await,
+        serve(&folder, "with", Instrumentation::On, &sink).await,
+        serve(&folder, "without", Instrumentation::Off, &sink).await,
     ];
     let body = "{\"title\":\"Buy milk\",\"priority\":\"high\"}";
     let scenarios = [
@@ -68,9 +79,76 @@ async fn measure(pairs: usize) {
     }
 }
 
-async fn serve(folder: &tempfile::TempDir, name: &str, instrumentation: Instrumentation) -> SocketAddr {
+/// The receiver of spans, ended when dropped.
+struct Sink {
+    process: Child,
+    address: String,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut process = Command::new(program)
+            .env(BE_THE_SINK, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program can be started again");
+        let output = process.stdout.take().expect("it is piped");
+        let mut address = String::new();
+        std::io::BufReader::new(output).read_line(&mut address).expect("the receiver says where it is");
+        Self { process, address: address.trim().to_owned() }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Takes every request and keeps nothing of it.
+async fn sink() {
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+    println!("{}", listener.local_addr().expect("a bound socket has an address"));
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { return };
+        tokio::spawn(async move {
+            let mut buffer = Vec::new();
+            loop {
+                while answer_length(&buffer).is_none_or(|length| buffer.len() < length) {
+                    match stream.read_buf(&mut buffer).await {
+                        Ok(read) if read > 0 => {}
+                        _ => return,
+                    }
+                }
+                let body = if buffer.starts_with(b"GET") { STRATEGY } else { "" };
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                buffer.clear();
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+async fn serve(
+    folder: &tempfile::TempDir,
+    name: &str,
+    instrumentation: Instrumentation,
+    sink: &Sink,
+) -> SocketAddr {
     let url = format!("sqlite:{}/{name}.db", folder.path().display());
-    let environment = Environment::of([("DATABASE_URL", url.as_str())]);
+    let endpoint = format!("http://{}", sink.address);
+    let argument =
+        format!("endpoint={endpoint}/sampling,pollingIntervalMs=5000,initialSamplingRate=0.1");
+    let environment = Environment::of([
+        ("DATABASE_URL", url.as_str()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote"),
+        ("OTEL_TRACES_SAMPLER_ARG", &argument),
+    ]);
     let settings = BackendSettings::from_environment(&environment).expect("the settings are right");
     let app = App::new(&settings, instrumentation).expect("the database can be opened");
     app.prepare().await.expect("the database can be migrated");
@@ -164,12 +242,12 @@ async fn call(mut stream: TcpStream, request: Vec<u8>, status: &str, each: usize
     }
 }
 
-/// Bytes of head and body together, once the head is complete.
+/// Bytes of head and body together, once the head is complete. A request without a body has no length.
 fn answer_length(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&buffer[..head]).expect("a head is text");
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-    Some(head + length.trim().parse::<usize>().expect("a number"))
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    Some(head + length.map_or(0, |length| length.trim().parse::<usize>().expect("a number")))
 }
 
 /// User and system time of this process so far.

@@ -7,6 +7,7 @@
 
 mod page;
 mod proxy;
+mod traced;
 
 use todo_telemetry::testing::Running;
 
