@@ -1,0 +1,10 @@
+//! The broker as clients see it: librdkafka produces and consumes, processes are killed, garbage is sent.
+//!
+//! Input: brokers on free loopback ports over temporary folders. Output: assertions. Everything is polled with a deadline.
+
+mod clients;
+mod crash;
+mod exporter;
+mod garbage;
+mod groups;
+mod messages;
