@@ -61,10 +61,14 @@ pub fn platform_jobs(addresses: &PlatformAddresses) -> Vec<ScrapeConfig> {
 const KAFKA_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The job of kafka_exporter's metrics, which tidewatch serves itself: of the broker that runs here, or of any Kafka. It has the
-/// labels that the ServiceMonitor of Strimzi's own exporter gives its target in a cluster.
-pub fn kafka_exporter_job(addresses: &PlatformAddresses) -> ScrapeConfig {
+/// labels that the ServiceMonitor of Strimzi's own exporter gives its target in a cluster; `namespace` is that of the Kafka object,
+/// empty where there is none.
+pub fn kafka_exporter_job(addresses: &PlatformAddresses, namespace: &str) -> ScrapeConfig {
     let at = format!("{}:9404", addresses.node);
-    let labels = [("namespace", "todo-app-prod"), ("endpoint", "tcp-prometheus"), ("instance", at.as_str())];
+    let mut labels = vec![("endpoint", "tcp-prometheus"), ("instance", at.as_str())];
+    if !namespace.is_empty() {
+        labels.push(("namespace", namespace));
+    }
     let mut config = job("kafka-exporter", "/metrics/kafka", addresses.cluster, &labels);
     config.scrape_interval = KAFKA_INTERVAL;
     config
@@ -99,7 +103,10 @@ mod tests {
         let kubelet = &jobs[1].static_configs[0];
         assert_eq!(kubelet.labels.get("metrics_path"), Some("/metrics/cadvisor"));
         assert_eq!(kubelet.targets[0].get("__address__"), Some("127.0.0.1:1"));
-        let kafka = kafka_exporter_job(&addresses);
+        let kafka = kafka_exporter_job(&addresses, "shop");
+        assert_eq!(kafka.static_configs[0].labels.get("namespace"), Some("shop"));
+        let elsewhere = kafka_exporter_job(&addresses, "");
+        assert_eq!(elsewhere.static_configs[0].labels.get("namespace"), None);
         assert_eq!(
             (kafka.job_name.as_str(), kafka.metrics_path.as_str()),
             ("kafka-exporter", "/metrics/kafka")
