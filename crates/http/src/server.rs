@@ -202,10 +202,19 @@ async fn connection(
 async fn http2_connection(
     stream: TcpStream,
     router: Router,
-    phases: watch::Receiver<Phase>,
+    mut phases: watch::Receiver<Phase>,
     idle_timeout: Duration,
 ) {
     let _ = stream.set_nodelay(true);
+    // HTTP/2 keeps no watch over a client that never begins.
+    let mut byte = [0];
+    let begun = tokio::select! {
+        first = tokio::time::timeout(idle_timeout, stream.peek(&mut byte)) => matches!(first, Ok(Ok(1))),
+        () = left(&mut phases, Phase::Running) => false,
+    };
+    if !begun {
+        return;
+    }
     let service =
         service_fn(move |request: hyper::Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
     let serving = http2::Builder::new(TokioExecutor::new())

@@ -8,7 +8,9 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use tidewatch_http::OtlpLimits;
+use std::time::Duration;
+use tidewatch_http::{ConnectionLimits, OtlpLimits};
+use tokio::io::AsyncReadExt;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -145,6 +147,17 @@ async fn stopping_ends_idle_connections() {
     call(&mut sender, EXPORT, &[GRPC], framed(false, &request(&["a"]))).await;
     let began = std::time::Instant::now();
     receiving.stop().await;
-    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert!(sender.ready().await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_never_begins_is_cut_off() {
+    let limits = ConnectionLimits { head_timeout: Duration::from_millis(200), ..ConnectionLimits::default() };
+    let receiving = Receiving::start_within(limits, OtlpLimits::default()).await;
+    let mut silent = tokio::net::TcpStream::connect(receiving.grpc).await.unwrap();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(10), silent.read_to_end(&mut answer)).await;
+    assert_eq!((ended.unwrap().unwrap(), answer.len()), (0, 0));
+    receiving.stop().await;
 }

@@ -132,32 +132,21 @@ async fn senders_are_told_to_try_again_when_there_is_no_room() {
     assert_eq!((reply.status, reply.header("retry-after")), (503, "1"));
     assert!(reply.text().ends_with("the span store is full"), "{}", reply.text());
     receiving.names.is_full.store(false, Ordering::SeqCst);
-    // One large request is held up behind the store; there is no room for a second.
+    // One large request is held up in the store; there is no room for a second, but for a small one.
+    let (release, held) = std::sync::mpsc::channel();
+    *receiving.names.hold_next.lock().unwrap() = Some(held);
     let many = vec!["b"; 30_000];
-    let mut first = {
-        let held = receiving.names.held.lock().unwrap();
-        let address = receiving.http;
-        let stuck = std::thread::spawn({
-            let body = request(&many);
-            move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(async {
-                    let stream = start(address, "POST", "/v1/traces", &[PROTOBUF], &body).await;
-                    stream.into_std().unwrap()
-                })
-            }
-        });
-        let names = std::sync::Arc::clone(&receiving.names);
-        eventually("the first is with the store", async || names.calls.load(Ordering::SeqCst) == 2).await;
-        let reply = post(&receiving, &[PROTOBUF], &request(&many)).await;
-        assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{}", reply.text());
-        drop(held);
-        tokio::net::TcpStream::from_std(stuck.join().unwrap()).unwrap()
-    };
+    let mut first = start(receiving.http, "POST", "/v1/traces", &[PROTOBUF], &request(&many)).await;
+    eventually("the first is with the store", async || receiving.names.calls.load(Ordering::SeqCst) == 2)
+        .await;
+    let reply = post(&receiving, &[PROTOBUF], &request(&many)).await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{}", reply.text());
+    assert_eq!(post(&receiving, &[PROTOBUF], &request(&["c"])).await.status, 200);
+    assert_eq!(receiving.taken(), ["c"]);
+    drop(release);
     let mut answer = String::new();
     first.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(post(&receiving, &[PROTOBUF], &request(&["c"])).await.status, 200);
     assert_eq!(receiving.taken().len(), many.len() + 1);
     let series = r#"tidewatch_otlp_rejected_requests_total{transport="http",reason="overloaded"}"#;
     assert_eq!(receiving.metric(series).await, "1");

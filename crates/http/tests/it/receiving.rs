@@ -4,8 +4,11 @@ use crate::client::get;
 use crate::served::{example_state, listener};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use tidewatch_http::{ApiState, IntakeError, OtlpLimits, Server, Serves, SpanIntake, SpanReception, Taken};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use tidewatch_http::{
+    ApiState, ConnectionLimits, IntakeError, OtlpLimits, Server, Serves, SpanIntake, SpanReception, Taken,
+};
 use tidewatch_otlp::decode_traces;
 use tidewatch_traces::{ResourceRef, ScopeRef, SpanRef, SpanSink};
 use tokio::sync::oneshot;
@@ -17,8 +20,8 @@ pub(crate) struct Names {
     /// Whether it takes nothing now.
     pub(crate) is_full: AtomicBool,
     pub(crate) calls: AtomicU64,
-    /// Calls wait for this lock.
-    pub(crate) held: Mutex<()>,
+    /// The next call waits until the other end is gone.
+    pub(crate) hold_next: Mutex<Option<mpsc::Receiver<()>>>,
 }
 
 struct Writer(Vec<String>);
@@ -34,7 +37,10 @@ impl SpanSink for Writer {
 impl SpanIntake for Names {
     fn take(&self, request: &[u8]) -> Result<Taken, IntakeError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        drop(self.held.lock().unwrap());
+        let held = self.hold_next.lock().unwrap().take();
+        if let Some(held) = held {
+            let _ = held.recv_timeout(Duration::from_secs(10));
+        }
         if self.is_full.load(Ordering::SeqCst) {
             return Err(IntakeError::Unavailable("the span store is full".to_owned()));
         }
@@ -61,11 +67,15 @@ pub(crate) struct Receiving {
 
 impl Receiving {
     pub(crate) async fn start(limits: OtlpLimits) -> Self {
+        Self::start_within(ConnectionLimits::default(), limits).await
+    }
+
+    pub(crate) async fn start_within(connections: ConnectionLimits, limits: OtlpLimits) -> Self {
         let names = Arc::new(Names::default());
         let spans = Some(SpanReception { intake: names.clone(), limits });
         let kinds = [Serves::Everything, Serves::Otlp, Serves::OtlpGrpc, Serves::Sampling];
         let specs = kinds.map(|serves| listener("127.0.0.1:0", serves));
-        let server = Server::bind(&specs).await.unwrap();
+        let server = Server::bind(&specs).await.unwrap().with_limits(connections);
         let [everything, http, grpc, sampling] = server.addresses().try_into().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(server.serve(ApiState { spans, ..example_state() }, async {
