@@ -1,7 +1,7 @@
 //! `/api/tasks`: the routes, and how failures become problems.
 //!
-//! Input: HTTP requests. Output: tasks as JSON, problems, and one event and one count per committed change. A change is carried to
-//! its end even when the caller leaves in the middle of it. Deliberately decides nothing about storage or delivery.
+//! Input: HTTP requests. Output: tasks as JSON, problems, and one count per committed change. A change is carried to its end
+//! even when the caller leaves in the middle of it. Deliberately decides nothing about storage or delivery.
 
 use std::sync::Arc;
 
@@ -20,8 +20,7 @@ use todo_telemetry::{FieldError, Problem, Routes, in_current_context, read_json}
 use crate::{
     Error, Result,
     draft::Draft,
-    event::{EventType, TaskEvent},
-    event_queue::EventQueue,
+    event::EventType,
     metrics::TaskMetrics,
     page::Page,
     store::{TaskStore, Transition},
@@ -31,7 +30,6 @@ use crate::{
 /// What the handlers share.
 pub(crate) struct Api {
     pub(crate) store: TaskStore,
-    pub(crate) events: EventQueue,
     pub(crate) metrics: Option<TaskMetrics>,
 }
 
@@ -99,9 +97,8 @@ async fn list(State(api): Shared, uri: Uri) -> Answer {
 async fn create(State(api): Shared, headers: HeaderMap, body: Body) -> Answer {
     let draft = Draft::whole(read_json(&headers, body).await?)?;
     let task = to_its_end(async move {
-        let now = Timestamp::now();
-        let task = api.store.insert(&draft, now).await?;
-        api.changed(EventType::Created, &task, now, draft.changed());
+        let task = api.store.insert(&draft, Timestamp::now()).await?;
+        api.changed(EventType::Created);
         Ok(task)
     })
     .await?;
@@ -126,10 +123,9 @@ async fn change(State(api): Shared, TaskId(id): TaskId, headers: HeaderMap, body
 
 async fn complete(State(api): Shared, TaskId(id): TaskId) -> Answer {
     let transition = to_its_end(async move {
-        let now = Timestamp::now();
-        let transition = api.store.complete(id, now).await?;
-        if let Transition::Made(task) = &transition {
-            api.changed(EventType::Completed, task, now, vec!["completed"]);
+        let transition = api.store.complete(id, Timestamp::now()).await?;
+        if let Transition::Made(_) = &transition {
+            api.changed(EventType::Completed);
         }
         Ok(transition)
     });
@@ -138,10 +134,9 @@ async fn complete(State(api): Shared, TaskId(id): TaskId) -> Answer {
 
 async fn reopen(State(api): Shared, TaskId(id): TaskId) -> Answer {
     let transition = to_its_end(async move {
-        let now = Timestamp::now();
-        let transition = api.store.reopen(id, now).await?;
-        if let Transition::Made(task) = &transition {
-            api.changed(EventType::Updated, task, now, vec!["completed"]);
+        let transition = api.store.reopen(id, Timestamp::now()).await?;
+        if let Transition::Made(_) = &transition {
+            api.changed(EventType::Updated);
         }
         Ok(transition)
     });
@@ -150,9 +145,9 @@ async fn reopen(State(api): Shared, TaskId(id): TaskId) -> Answer {
 
 async fn remove(State(api): Shared, TaskId(id): TaskId) -> Answer {
     let removed = to_its_end(async move {
-        let removed = api.store.delete(id).await?;
-        if let Some(task) = &removed {
-            api.changed(EventType::Deleted, task, Timestamp::now(), Vec::new());
+        let removed = api.store.delete(id, Timestamp::now()).await?;
+        if removed.is_some() {
+            api.changed(EventType::Deleted);
         }
         Ok(removed)
     });
@@ -162,26 +157,25 @@ async fn remove(State(api): Shared, TaskId(id): TaskId) -> Answer {
 impl Api {
     async fn update(self: Arc<Self>, id: i64, draft: Draft) -> Answer {
         let updated = to_its_end(async move {
-            let now = Timestamp::now();
-            let updated = self.store.update(id, &draft, now).await?;
-            if let Some(task) = &updated {
-                self.changed(EventType::Updated, task, now, draft.changed());
+            let updated = self.store.update(id, &draft, Timestamp::now()).await?;
+            if updated.is_some() {
+                self.changed(EventType::Updated);
             }
             Ok(updated)
         });
         updated.await?.map(|task| Json(task).into_response()).ok_or_else(|| missing(id))
     }
 
-    /// Counts a committed change and announces it.
-    fn changed(&self, event_type: EventType, task: &Task, time: Timestamp, fields: Vec<&'static str>) {
+    /// Counts a committed change.
+    fn changed(&self, event_type: EventType) {
         if let Some(metrics) = &self.metrics {
             metrics.count(event_type);
         }
-        self.events.publish(TaskEvent::new(event_type, task, time, fields));
     }
 }
 
-/// Runs a change in a task of its own: a caller who leaves cancels the handler, but must not separate a commit from its event.
+/// Runs a change in a task of its own: a caller who leaves cancels the handler, but must not separate a commit from
+/// its count, nor from the relay that sends its event.
 async fn to_its_end<T: Send + 'static>(
     change: impl Future<Output = Result<T>> + Send + 'static,
 ) -> std::result::Result<T, Problem> {

@@ -1,4 +1,4 @@
-//! The backend put together: settings → database → events → routes → listening → drained.
+//! The backend put together: settings → database → outbox and relay → routes → listening → drained.
 //!
 //! Input: settings. Output: a running process, or just its router for benchmarks. Deliberately without logic of its own.
 
@@ -7,15 +7,18 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use todo_telemetry::{
-    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, health_routes,
-    metrics_routes, new_registry, prepare_database, stop_signal,
+    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, Tracer,
+    health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
 use crate::{
     BackendSettings, Result,
     api::{Api, task_routes},
-    event_queue::{EventQueue, RetryPolicy},
     metrics::{EventMetrics, TaskMetrics},
+    outbox::Outbox,
+    outbox_metrics::OutboxGauges,
+    publisher::Publisher,
+    relay::{RelayTask, start_relay},
     schema::SCHEMA,
     store::TaskStore,
 };
@@ -35,6 +38,7 @@ pub struct App {
     lifecycle: Lifecycle,
     registry: Arc<Registry>,
     api: Arc<Api>,
+    relay: RelayTask,
     http: Option<HttpMetrics>,
     traces: Option<TracePipeline>,
 }
@@ -51,19 +55,24 @@ impl App {
         if measured {
             database.register(&mut registry);
         }
-        let events = EventQueue::new(
-            settings.event_service.as_ref(),
-            settings.event_queue_size,
-            RetryPolicy::default(),
-            measured.then(|| EventMetrics::register(&mut registry)),
-        );
-        let metrics = measured.then(|| TaskMetrics::register(&mut registry));
-        let http = measured.then(|| HttpMetrics::register(&mut registry));
         let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
         let traces = measured.then(|| TracePipeline::start(tracing, "todo-backend", version, &mut registry));
         let traces = traces.transpose()?;
-        let api = Arc::new(Api { store: TaskStore::new(database.clone()), events, metrics });
-        Ok(Self { database, lifecycle: Lifecycle::new(), registry: Arc::new(registry), api, http, traces })
+        let tracer = traces.as_ref().map_or_else(Tracer::off, |traces| traces.tracer().clone());
+        let lifecycle = Lifecycle::new();
+        let gauges = OutboxGauges::default();
+        if measured {
+            gauges.register(&mut registry);
+        }
+        let events = measured.then(|| EventMetrics::register(&mut registry));
+        let publisher = settings.publishing.clone();
+        let publisher = publisher.map(|settings| Publisher::new(settings, tracer, events.clone()));
+        let outbox = Outbox::new(database.clone());
+        let (handle, relay) = start_relay(outbox, publisher, gauges, events, lifecycle.clone());
+        let metrics = measured.then(|| TaskMetrics::register(&mut registry));
+        let http = measured.then(|| HttpMetrics::register(&mut registry));
+        let api = Arc::new(Api { store: TaskStore::new(database.clone(), handle), metrics });
+        Ok(Self { database, lifecycle, registry: Arc::new(registry), api, relay, http, traces })
     }
 
     /// The routes that people and probes use.
@@ -97,9 +106,9 @@ impl App {
         Ok(prepare_database(&self.database, &SCHEMA, &self.lifecycle).await?)
     }
 
-    /// Sends the waiting events within `longest`, then closes the database, and sends the last spans.
+    /// Ends the attempts to publish that are under way within `longest`, then closes the database, and sends the last spans.
     pub async fn close(&self, longest: Duration) {
-        self.api.events.close(longest).await;
+        self.relay.close(longest).await;
         self.database.close().await;
         if let Some(traces) = &self.traces {
             traces.close(longest).await;
@@ -114,8 +123,8 @@ impl App {
 pub async fn run(settings: BackendSettings) -> Result<ServeOutcome> {
     let stop = stop_signal()?;
     let app = App::new(&settings, Instrumentation::On)?;
-    if settings.event_service.is_none() {
-        tracing::warn!("EVENT_SERVICE_URL is not set: events are not sent");
+    if settings.publishing.is_none() {
+        tracing::warn!("PUBSUB_NAME is not set: events stay in the outbox");
     }
     let listeners = Listeners::bind(&settings.listen).await?;
     app.prepare().await?;

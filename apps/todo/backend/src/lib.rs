@@ -1,7 +1,7 @@
 //! The todo application's backend: tasks over HTTP, kept in SQLite or PostgreSQL, with an event for every change.
 //!
-//! Input: `/api/tasks` requests. Output: tasks as JSON, CloudEvents to the event service, metrics. Deliberately keeps nothing in
-//! memory between requests except events on their way, so that replicas are interchangeable.
+//! Input: `/api/tasks` requests. Output: tasks as JSON, CloudEvents to a Dapr sidecar, metrics. Deliberately keeps nothing in
+//! memory between requests that is not in the database, so that replicas are interchangeable and none of them is missed.
 
 mod error;
 mod settings;
@@ -13,12 +13,18 @@ mod page;
 
 mod schema;
 
-mod store;
-
 mod event;
-mod event_queue;
+
+mod outbox;
+mod outbox_metrics;
 
 mod metrics;
+
+mod back_off;
+mod publisher;
+mod relay;
+
+mod store;
 
 mod api;
 
@@ -26,4 +32,4 @@ mod app;
 
 pub use app::{App, Instrumentation, run};
 pub use error::{Error, Result};
-pub use settings::BackendSettings;
+pub use settings::{BackendSettings, PublishSettings};

@@ -10,7 +10,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
-use todo_telemetry::LatencyHistogram;
+use todo_telemetry::{LatencyHistogram, TraceContext};
 
 use crate::event::EventType;
 
@@ -44,29 +44,6 @@ impl TaskMetrics {
     }
 }
 
-/// Why an event will never arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DropReason {
-    /// Too many events were waiting.
-    QueueFull,
-    /// The receiver will never take it.
-    Refused,
-    /// It could not be delivered in time.
-    Expired,
-}
-
-impl DropReason {
-    const ALL: [Self; 3] = [Self::QueueFull, Self::Refused, Self::Expired];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::Refused => "refused",
-            Self::Expired => "expired",
-        }
-    }
-}
-
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PublishedLabels {
     event_type: &'static str,
@@ -74,17 +51,11 @@ struct PublishedLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DurationLabels {
+struct TypeLabels {
     event_type: &'static str,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DroppedLabels {
-    event_type: &'static str,
-    reason: &'static str,
-}
-
-/// `events_published_total`, `events_publish_duration_seconds`, `events_dropped_total`, by [`EventType`].
+/// `events_published_total`, `events_publish_duration_seconds`, `events_refused_total`, by [`EventType`].
 #[derive(Clone, Debug)]
 pub(crate) struct EventMetrics([PerType; EventType::ALL.len()]);
 
@@ -93,44 +64,45 @@ struct PerType {
     succeeded: Counter,
     failed: Counter,
     duration: LatencyHistogram,
-    dropped: [Counter; DropReason::ALL.len()],
+    refused: Counter,
 }
 
 impl EventMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let published = Family::<PublishedLabels, Counter>::default();
-        let durations = Family::<DurationLabels, LatencyHistogram>::default();
-        let dropped = Family::<DroppedLabels, Counter>::default();
-        let help = "Attempts to publish an event; an event that is not even queued counts as a failed one";
-        registry.register("events_published", help, published.clone());
+        let durations = Family::<TypeLabels, LatencyHistogram>::default();
+        let refused = Family::<TypeLabels, Counter>::default();
+        registry.register("events_published", "Attempts to publish an event", published.clone());
         let help = "Seconds one attempt to publish an event took";
         registry.register("events_publish_duration_seconds", help, durations.clone());
-        registry.register("events_dropped", "Events that will never be published", dropped.clone());
+        let help = "Events that the sidecar will not take, and that are kept aside";
+        registry.register("events_refused", help, refused.clone());
         Self(EventType::ALL.map(|event_type| {
             let event_type = event_type.name();
             let outcome = |success| published.get_or_create_owned(&PublishedLabels { event_type, success });
             PerType {
                 succeeded: outcome("true"),
                 failed: outcome("false"),
-                duration: durations.get_or_create_owned(&DurationLabels { event_type }),
-                dropped: DropReason::ALL.map(|reason| {
-                    dropped.get_or_create_owned(&DroppedLabels { event_type, reason: reason.name() })
-                }),
+                duration: durations.get_or_create_owned(&TypeLabels { event_type }),
+                refused: refused.get_or_create_owned(&TypeLabels { event_type }),
             }
         }))
     }
 
-    pub(crate) fn attempted(&self, event_type: EventType, success: bool, duration: Duration) {
+    /// Counts an attempt; `span` is the one that made it.
+    pub(crate) fn attempted(
+        &self,
+        event_type: EventType,
+        success: bool,
+        duration: Duration,
+        span: Option<&TraceContext>,
+    ) {
         let metrics = &self.0[event_type as usize];
         if success { &metrics.succeeded } else { &metrics.failed }.inc();
-        metrics.duration.observe(duration);
+        metrics.duration.observe_of(duration, span);
     }
 
-    pub(crate) fn dropped(&self, event_type: EventType, reason: DropReason) {
-        let metrics = &self.0[event_type as usize];
-        metrics.dropped[reason as usize].inc();
-        if reason == DropReason::QueueFull {
-            metrics.failed.inc();
-        }
+    pub(crate) fn refused(&self, event_type: EventType) {
+        self.0[event_type as usize].refused.inc();
     }
 }

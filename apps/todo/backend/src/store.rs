@@ -1,7 +1,8 @@
 //! Tasks in the database.
 //!
 //! Input: drafts and pages that were checked. Output: tasks. Every change is one statement that returns the row it made, so that
-//! replicas never overwrite each other's fields and no transaction is left open. Deliberately has no statement per database.
+//! replicas never overwrite each other's fields, and is committed together with its event, which then goes to the relay.
+//! Deliberately has no statement per database.
 
 use sqlx::{
     Any, Decode, Row, Type,
@@ -14,9 +15,13 @@ use todo_telemetry::{Database, QueryType};
 use crate::{
     Error, Result,
     draft::Draft,
+    event::{EventType, TaskEvent},
     page::Page,
+    relay::RelayHandle,
     task::{Priority, Task, Timestamp},
 };
+
+// `updated_at` never goes back, even when a replica's clock does: events of one task are sorted by it.
 
 /// The columns of a [`Task`], in the order [`read`] expects.
 macro_rules! columns {
@@ -47,16 +52,18 @@ const UPDATE: &str = concat!(
     "UPDATE tasks SET title = COALESCE($2, title), title_folded = COALESCE($3, title_folded), \
      description = COALESCE($4, description), description_folded = COALESCE($5, description_folded), \
      priority = COALESCE($6, priority), due_date = CASE WHEN $7 = 1 THEN $8 ELSE due_date END, \
-     updated_at = $9, version = version + 1 WHERE id = $1 RETURNING ",
+     updated_at = CASE WHEN updated_at > $9 THEN updated_at ELSE $9 END, version = version + 1 WHERE id = $1 RETURNING ",
     columns!()
 );
 const COMPLETE: &str = concat!(
-    "UPDATE tasks SET completed = 1, completed_at = $2, updated_at = $2, version = version + 1 \
+    "UPDATE tasks SET completed = 1, completed_at = $2, \
+     updated_at = CASE WHEN updated_at > $2 THEN updated_at ELSE $2 END, version = version + 1 \
      WHERE id = $1 AND completed = 0 RETURNING ",
     columns!()
 );
 const REOPEN: &str = concat!(
-    "UPDATE tasks SET completed = 0, completed_at = NULL, updated_at = $2, version = version + 1 \
+    "UPDATE tasks SET completed = 0, completed_at = NULL, \
+     updated_at = CASE WHEN updated_at > $2 THEN updated_at ELSE $2 END, version = version + 1 \
      WHERE id = $1 AND completed = 1 RETURNING ",
     columns!()
 );
@@ -74,14 +81,24 @@ pub(crate) enum Transition {
 }
 
 /// The table of tasks.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct TaskStore {
     database: Database,
+    relay: RelayHandle,
+}
+
+/// A change to be announced.
+#[derive(Clone, Copy)]
+struct Announcement<'a> {
+    event_type: EventType,
+    /// Names of the fields that are set.
+    changed: &'a [&'static str],
+    now: Timestamp,
 }
 
 impl TaskStore {
-    pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) fn new(database: Database, relay: RelayHandle) -> Self {
+        Self { database, relay }
     }
 
     /// One page, and how many tasks match in all.
@@ -123,7 +140,8 @@ impl TaskStore {
             .bind(draft.priority.unwrap_or_default().name())
             .bind(draft.due_date.clone().flatten())
             .bind(now.0);
-        let task = self.one(QueryType::Insert, insert).await?;
+        let announcement = Announcement { event_type: EventType::Created, changed: &draft.changed(), now };
+        let task = self.change(QueryType::Insert, insert, announcement).await?;
         task.ok_or_else(|| Error::Row("an insertion returned no row".to_owned()))
     }
 
@@ -139,28 +157,59 @@ impl TaskStore {
             .bind(i64::from(draft.due_date.is_some()))
             .bind(draft.due_date.clone().flatten())
             .bind(now.0);
-        self.one(QueryType::Update, update).await
+        let announcement = Announcement { event_type: EventType::Updated, changed: &draft.changed(), now };
+        self.change(QueryType::Update, update, announcement).await
     }
 
     pub(crate) async fn complete(&self, id: i64, now: Timestamp) -> Result<Transition> {
-        self.transition(COMPLETE, id, now).await
+        self.transition(COMPLETE, EventType::Completed, id, now).await
     }
 
     pub(crate) async fn reopen(&self, id: i64, now: Timestamp) -> Result<Transition> {
-        self.transition(REOPEN, id, now).await
+        self.transition(REOPEN, EventType::Updated, id, now).await
     }
 
     /// Removes a task and returns what it was.
-    pub(crate) async fn delete(&self, id: i64) -> Result<Option<Task>> {
-        self.one(QueryType::Delete, query(DELETE).bind(id)).await
+    pub(crate) async fn delete(&self, id: i64, now: Timestamp) -> Result<Option<Task>> {
+        let announcement = Announcement { event_type: EventType::Deleted, changed: &[], now };
+        self.change(QueryType::Delete, query(DELETE).bind(id), announcement).await
     }
 
-    async fn transition(&self, statement: &'static str, id: i64, now: Timestamp) -> Result<Transition> {
-        let made = self.one(QueryType::Update, query(statement).bind(id).bind(now.0)).await?;
+    async fn transition(
+        &self,
+        statement: &'static str,
+        event_type: EventType,
+        id: i64,
+        now: Timestamp,
+    ) -> Result<Transition> {
+        let announcement = Announcement { event_type, changed: &["completed"], now };
+        let made = self.change(QueryType::Update, query(statement).bind(id).bind(now.0), announcement).await?;
         Ok(match made {
             Some(task) => Transition::Made(task),
             None => self.get(id).await?.map_or(Transition::Missing, Transition::Unneeded),
         })
+    }
+
+    /// Makes a change of one task and leaves its event in the outbox, both or neither.
+    async fn change(
+        &self,
+        query_type: QueryType,
+        statement: Statement<'_>,
+        Announcement { event_type, changed, now }: Announcement<'_>,
+    ) -> Result<Option<Task>> {
+        let place = self.relay.place();
+        let outbox = self.relay.outbox();
+        let mut transaction = self.database.begin().await?;
+        let rows = transaction.rows(query_type, statement).await?;
+        let Some(task) = rows.first().map(read).transpose()? else { return Ok(None) };
+        let event = TaskEvent::new(event_type, &task, now, changed);
+        let insert = outbox.insertion(&event, now, place.is_some());
+        let rows = transaction.rows(QueryType::Insert, insert).await?;
+        transaction.commit().await?;
+        // The change is committed: what cannot be handed over now is found in the table.
+        let claimed = rows.first().and_then(|row| outbox.inserted(row, event, now).ok().flatten());
+        self.relay.committed(place, claimed, now);
+        Ok(Some(task))
     }
 
     async fn one(&self, query_type: QueryType, query: Statement<'_>) -> Result<Option<Task>> {

@@ -168,63 +168,6 @@ impl Database {
         }
     }
 
-    /// Runs `statement`, and for the first row it returns the statement that `follow_up` makes of it, in one transaction: both are
-    /// committed when this returns, or neither. `None` when the first returned no row; then nothing was changed. `follow_up` must
-    /// make a statement that returns a row. Timed as one call of `query_type`.
-    ///
-    /// # Errors
-    /// [`Error::DatabaseUnavailable`], [`Error::DatabaseFailure`], or what `follow_up` failed with.
-    pub async fn rows_together<T: Send, E: From<Error>>(
-        &self,
-        query_type: QueryType,
-        statement: Query<'_, Any, AnyArguments>,
-        follow_up: impl FnOnce(&AnyRow) -> std::result::Result<(T, Query<'static, Any, AnyArguments>), E> + Send,
-    ) -> std::result::Result<Option<(T, AnyRow)>, E> {
-        let started = Instant::now();
-        let (begin, turn) = match self.kind {
-            // The lock for writing at once: a transaction that read first could not wait for it.
-            DatabaseKind::Sqlite => {
-                let turn = self.writer.acquire().await.expect("the semaphore is never closed");
-                ("BEGIN IMMEDIATE", Some(turn))
-            }
-            DatabaseKind::Postgres => ("BEGIN", None),
-        };
-        let outcome = self.committed_together(begin, statement, follow_up).await;
-        drop(turn);
-        if let Some(metrics) = &self.metrics {
-            metrics.observe(query_type, started.elapsed());
-        }
-        outcome
-    }
-
-    async fn committed_together<T: Send, E: From<Error>>(
-        &self,
-        begin: &'static str,
-        statement: Query<'_, Any, AnyArguments>,
-        follow_up: impl FnOnce(&AnyRow) -> std::result::Result<(T, Query<'static, Any, AnyArguments>), E> + Send,
-    ) -> std::result::Result<Option<(T, AnyRow)>, E> {
-        let failed = |error: sqlx::Error| E::from(classified(&error));
-        let mut transaction = self.pool.begin_with(begin).await.map_err(failed)?;
-        let first = statement.fetch_all(&mut *transaction).await.map_err(failed);
-        let made = match first.map(|rows| rows.first().map(follow_up)) {
-            Ok(Some(Ok((made, second)))) => {
-                let second = second.fetch_one(&mut *transaction).await.map_err(failed);
-                second.map(|row| Some((made, row)))
-            }
-            Ok(Some(Err(error))) | Err(error) => Err(error),
-            Ok(None) => Ok(None),
-        };
-        // Awaited in either case: the next writer must not meet a lock that is still held.
-        match made {
-            Ok(Some(made)) => transaction.commit().await.map(|()| Some(made)).map_err(failed),
-            Ok(None) => transaction.rollback().await.map(|()| None).map_err(failed),
-            Err(error) => {
-                let _ = transaction.rollback().await;
-                Err(error)
-            }
-        }
-    }
-
     /// Asks the database for nothing.
     ///
     /// # Errors

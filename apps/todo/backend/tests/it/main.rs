@@ -1,7 +1,7 @@
 //! The real backend over loopback: what it answers, stores, announces, counts and how it stops.
 //!
 //! Input: the built program. Output: assertions. Deliberately nothing inside the process is replaced: the only stand-in is the
-//! receiver of events.
+//! Dapr sidecar, which delivers to a real event service where that matters.
 
 // The lint knows test functions, not what they call.
 #![allow(clippy::unwrap_used)]
@@ -12,6 +12,7 @@ mod events;
 mod measured;
 mod refusals;
 mod replicas;
+mod sidecar;
 mod starting;
 
 use std::ops::{Deref, DerefMut};

@@ -8,7 +8,7 @@ use crate::{Backend, database_in};
 
 #[tokio::test]
 async fn every_series_is_there_at_zero_before_the_first_request() {
-    let backend = Backend::start(&[("EVENT_SERVICE_URL", "http://127.0.0.1:9")]).await;
+    let backend = Backend::start(&[("PUBSUB_NAME", "p"), ("DAPR_HTTP_PORT", "9")]).await;
     for series in [
         r#"http_requests_total{method="GET",endpoint="/api/tasks",status="200"}"#,
         r#"http_requests_total{method="GET",endpoint="/api/tasks",status="500"}"#,
@@ -28,7 +28,10 @@ async fn every_series_is_there_at_zero_before_the_first_request() {
         r#"events_published_total{event_type="task.created",success="true"}"#,
         r#"events_published_total{event_type="task.deleted",success="false"}"#,
         r#"events_publish_duration_seconds_count{event_type="task.updated"}"#,
-        r#"events_dropped_total{event_type="task.completed",reason="queue_full"}"#,
+        r#"events_refused_total{event_type="task.completed"}"#,
+        "events_outbox_depth",
+        "events_outbox_oldest_age_seconds",
+        "events_outbox_refused",
         "db_connections_active",
         r#"db_query_duration_seconds_count{query_type="insert"}"#,
         r#"db_query_duration_seconds_bucket{le="+Inf",query_type="delete"}"#,
@@ -58,7 +61,8 @@ async fn requests_are_counted_by_template_and_probes_are_not() {
     backend.has(r#"http_requests_total{method="GET",endpoint="unmatched",status="404"}"#, 1.0).await;
     backend.has(r#"http_request_duration_seconds_count{method="GET",endpoint="/api/tasks/{id}"}"#, 3.0).await;
     backend.has("tasks_created_total", 1.0).await;
-    backend.has(r#"db_query_duration_seconds_count{query_type="insert"}"#, 1.0).await;
+    // The task and its event.
+    backend.has(r#"db_query_duration_seconds_count{query_type="insert"}"#, 2.0).await;
     let page = String::from_utf8(backend.metrics("").await.body.to_vec()).unwrap();
     for private in ["private", "777777", "healthz", "readyz", secret] {
         assert!(!page.contains(private), "{private} is on the metrics page");
