@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use bytes::BytesMut;
     use kafka_protocol::messages::*;
-    use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
+    use kafka_protocol::protocol::{Request, StrBytes};
 
     fn api<R: Request>() -> &'static Api {
         find(R::KEY).expect("an answered request")

@@ -58,7 +58,9 @@ pub(crate) async fn answer(
             plain(request, out, |version, message| metadata::find_coordinator(shared, version, &message))
         }
         ApiKey::InitProducerId => plain(request, out, |_, message| init_producer_id(shared, &message)),
-        ApiKey::ListOffsets => plain(request, out, |_, message| offsets::list(shared, message)),
+        ApiKey::ListOffsets => {
+            plain(request, out, |version, message| offsets::list(shared, version, message))
+        }
         ApiKey::OffsetForLeaderEpoch => {
             plain(request, out, |_, message| offsets::for_leader_epoch(shared, message))
         }

@@ -29,7 +29,7 @@ fn partition(shared: &Shared, topic: &str, index: i32) -> Option<Arc<Partition>>
 }
 
 /// The offset for each timestamp; timestamp and offset are -1 when there is none.
-pub(crate) fn list(shared: &Shared, message: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(crate) fn list(shared: &Shared, version: i16, message: ListOffsetsRequest) -> ListOffsetsResponse {
     let topics = message.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let found = match partition(shared, &topic.name, asked.partition_index) {
@@ -42,7 +42,8 @@ pub(crate) fn list(shared: &Shared, message: ListOffsetsRequest) -> ListOffsetsR
                 Err(code) => answer.with_error_code(code),
                 Ok(None) => answer,
                 Ok(Some((offset, timestamp))) => {
-                    answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(LEADER_EPOCH)
+                    let epoch = if version >= 4 { LEADER_EPOCH } else { -1 };
+                    answer.with_offset(offset).with_timestamp(timestamp).with_leader_epoch(epoch)
                 }
             }
         });

@@ -31,7 +31,9 @@ fn config(address: impl ToString) -> ClientConfig {
 pub(crate) fn producer(address: impl ToString, settings: &[(&str, &str)]) -> FutureProducer {
     let mut config = config(address);
     config.set("linger.ms", "1").set("message.timeout.ms", "20000");
-    settings.iter().for_each(|(key, value)| drop(config.set(*key, *value)));
+    for (key, value) in settings {
+        config.set(*key, *value);
+    }
     config.create().unwrap()
 }
 
@@ -39,7 +41,9 @@ pub(crate) fn consumer(address: impl ToString, group: &str, settings: &[(&str, &
     let mut config = config(address);
     config.set("group.id", group).set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
     config.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "300");
-    settings.iter().for_each(|(key, value)| drop(config.set(*key, *value)));
+    for (key, value) in settings {
+        config.set(*key, *value);
+    }
     config.create().unwrap()
 }
 

@@ -8,3 +8,4 @@ mod exporter;
 mod garbage;
 mod groups;
 mod messages;
+mod versions;
