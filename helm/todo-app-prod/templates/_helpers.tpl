@@ -222,6 +222,8 @@ dapr.io/sidecar-memory-request: {{ $dapr.resources.requests.memory | quote }}
 dapr.io/sidecar-cpu-limit: {{ $dapr.resources.limits.cpu | quote }}
 dapr.io/sidecar-memory-limit: {{ $dapr.resources.limits.memory | quote }}
 dapr.io/sidecar-seccomp-profile-type: RuntimeDefault
+# It would need the service account's token, which the pods do not mount. No component refers to a Secret.
+dapr.io/disable-builtin-k8s-secret-store: "true"
 {{- end }}
 
 {{/*
