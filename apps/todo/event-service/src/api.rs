@@ -1,15 +1,16 @@
-//! `POST /events/tasks` and `GET /api/activity`.
+//! `POST /events/tasks`, `GET /dapr/subscribe` and `GET /api/activity`.
 //!
-//! Input: CloudEvents and feed requests. Output: `{"status":"SUCCESS"}` once an event is kept (what a Dapr sidecar expects as
-//! well), and the feed. Deliberately answers a repeated event like a new one: the sender need not know.
+//! Input: CloudEvents as a Dapr sidecar delivers them, and feed requests. Output: `SUCCESS` once an event is kept, `DROP` for what can
+//! never be understood (the sidecar moves it to the dead letters), a status above 499 for what should be delivered again; and
+//! the feed. Deliberately answers a repeated event like a new one: the sender need not know.
 
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Json, Router,
     body::Body,
     extract::{Query, State},
-    http::{HeaderMap, Method, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -21,7 +22,8 @@ use crate::{
     Error,
     cloud_event::CloudEvent,
     metrics::EventMetrics,
-    store::{Activity, ActivityStore, Feed},
+    settings::Subscription,
+    store::{Activity, ActivityStore, Cursor, Feed},
 };
 
 const MAX_LIMIT: i64 = 200;
@@ -30,19 +32,21 @@ const MAX_LIMIT: i64 = 200;
 pub(crate) struct Api {
     pub(crate) store: ActivityStore,
     pub(crate) metrics: EventMetrics,
+    pub(crate) subscription: Option<Subscription>,
 }
 
 #[derive(Serialize)]
 struct Page {
     items: Vec<Activity>,
     /// Value of `before` for the next page; `null` on the last.
-    next_before: Option<i64>,
+    next_before: Option<String>,
 }
 
 /// Adds the event and feed routes, each with what it may answer.
 pub(crate) fn activity_routes(routes: Routes<Arc<Api>>) -> Routes<Arc<Api>> {
     routes
-        .route("/events/tasks", post(consume), &[(Method::POST, &[200, 400, 408, 413, 415, 422, 503])])
+        .route("/events/tasks", post(consume), &[(Method::POST, &[200, 400, 408, 503])])
+        .uncounted(Router::new().route("/dapr/subscribe", get(subscriptions)))
         .route("/api/activity", get(feed), &[(Method::GET, &[200, 400, 503])])
 }
 
@@ -50,7 +54,36 @@ async fn consume(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) ->
     let mut event_type = None;
     let outcome = api.keep(&headers, body, &mut event_type).await;
     api.metrics.consumed(event_type.as_deref(), outcome.is_ok());
-    outcome.map(|()| Json(json!({"status": "SUCCESS"})).into_response())
+    match outcome {
+        Ok(()) => Ok(Json(json!({"status": "SUCCESS"})).into_response()),
+        Err(problem) if can_never_be_understood(&problem) => {
+            tracing::warn!(reason = problem.detail(), "an event was dropped: it cannot be understood");
+            let answer = json!({"status": "DROP", "detail": problem.detail(), "errors": problem.errors()});
+            Ok(Json(answer).into_response())
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Whether delivering the same again would end in the same way. A body that did not arrive in full is not that.
+fn can_never_be_understood(problem: &Problem) -> bool {
+    match problem.status() {
+        StatusCode::BAD_REQUEST => problem.kind() == "malformed-json",
+        status => [413, 415, 422].contains(&status.as_u16()),
+    }
+}
+
+/// What a sidecar asks at its start. A declarative subscription makes this an empty list.
+async fn subscriptions(State(api): State<Arc<Api>>) -> Json<Value> {
+    let described = |subscription: &Subscription| {
+        json!({
+            "pubsubname": subscription.pubsub,
+            "topic": subscription.topic,
+            "route": "/events/tasks",
+            "deadLetterTopic": subscription.dead_letter_topic,
+        })
+    };
+    Json(api.subscription.iter().map(described).collect())
 }
 
 impl Api {
@@ -76,20 +109,26 @@ async fn feed(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Page>, Probl
     let feed = Feed::of(parameters)?;
     let items = api.store.feed(&feed).await.map_err(problem)?;
     let full = items.len() as i64 == feed.limit;
-    let next_before = items.last().filter(|_| full).map(|oldest| oldest.id);
+    let next_before = items.last().filter(|_| full).map(|oldest| Cursor::after(oldest).to_string());
     Ok(Json(Page { items, next_before }))
 }
 
 impl Feed {
     /// Reads decoded query parameters.
     fn of(parameters: Vec<(String, String)>) -> Result<Self, Problem> {
-        let mut feed = Self { task_id: None, limit: 50, before: i64::MAX };
+        let mut feed = Self { task_id: None, limit: 50, before: Cursor::START };
         let mut errors = Vec::new();
         for (name, value) in parameters {
             let outcome = match name.as_str() {
                 "task_id" => number(&value, i64::MAX).map(|number| feed.task_id = Some(number)),
                 "limit" => number(&value, MAX_LIMIT).map(|number| feed.limit = number),
-                "before" => number(&value, i64::MAX).map(|number| feed.before = number),
+                "before" => match value.parse() {
+                    Ok(cursor) => {
+                        feed.before = cursor;
+                        Ok(())
+                    }
+                    Err(()) => Err("give the next_before of a page".to_owned()),
+                },
                 _ => Err("remove it; the parameters are task_id, limit, before".to_owned()),
             };
             if let Err(remedy) = outcome {
@@ -128,10 +167,11 @@ mod tests {
     #[test]
     fn a_feed_has_defaults_and_bounds() {
         let read = |name: &str, value: &str| Feed::of(vec![(name.to_owned(), value.to_owned())]);
-        assert_eq!(Feed::of(Vec::new()).unwrap(), Feed { task_id: None, limit: 50, before: i64::MAX });
+        assert_eq!(read("before", "7-3").unwrap().before.to_string(), "7-3");
+        assert_eq!(Feed::of(Vec::new()).unwrap(), Feed { task_id: None, limit: 50, before: Cursor::START });
         assert_eq!(read("task_id", "7").unwrap().task_id, Some(7));
         for (name, value) in
-            [("limit", "0"), ("limit", "201"), ("before", "x"), ("task_id", "-1"), ("task", "1")]
+            [("limit", "0"), ("limit", "201"), ("before", "x"), ("before", "7"), ("before", "1--2"), ("task_id", "-1"), ("task", "1")]
         {
             let text = format!("{:?}", read(name, value).unwrap_err());
             assert!(text.contains(&format!("field: \"{name}\"")), "{text}");

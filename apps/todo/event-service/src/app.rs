@@ -43,7 +43,7 @@ pub async fn run(settings: EventServiceSettings) -> Result<ServeOutcome> {
     let store = ActivityStore::new(database.clone(), settings.activity_limit);
     let requests = activity_routes(Routes::new(Some(&http)).traced(traces.tracer()))
         .uncounted(health_routes(lifecycle.clone(), Some(probe)))
-        .finish(Arc::new(Api { store, metrics }));
+        .finish(Arc::new(Api { store, metrics, subscription: settings.subscription }));
     let outcome = listeners.serve(requests, metrics_routes(Arc::new(registry)), lifecycle, stop).await;
     database.close().await;
     traces.close(settings.listen.shutdown_timeout).await;

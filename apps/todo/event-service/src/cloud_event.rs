@@ -4,11 +4,16 @@
 //! Extension attributes are allowed, as the standard wants. Deliberately accepts types it does not know: a newer backend may send
 //! them, and an activity is worth keeping.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use todo_telemetry::{FieldError, Problem};
 
 /// Longest id, source or type, in characters.
 const MAX_ATTRIBUTE: usize = 256;
+/// Sequence numbers of one task that can be told apart within a millisecond.
+const SEQUENCES: i64 = 1_000_000;
 /// Longest title kept, in characters.
 const MAX_TITLE: usize = 200;
 
@@ -23,6 +28,8 @@ pub(crate) struct CloudEvent {
     pub(crate) task_id: i64,
     /// RFC 3339, as the sender wrote it.
     pub(crate) time: Option<String>,
+    /// Where it belongs in the feed: ascends with `time`, and within a millisecond with the extension `sequence`.
+    pub(crate) position: i64,
     /// Title of the task at that time.
     pub(crate) title: Option<String>,
     /// Names of the fields that were changed, joined by commas.
@@ -68,6 +75,7 @@ impl CloudEvent {
         let title = data["task"]["title"].as_str();
         let changed = data["changed"].as_array().map(Vec::as_slice).unwrap_or_default();
         Ok(Self {
+            position: position(time.as_deref(), body["sequence"].as_str()),
             source,
             id,
             event_type,
@@ -84,6 +92,19 @@ impl CloudEvent {
                 .join(","),
         })
     }
+}
+
+/// An event without a time that can be understood belongs where it arrived.
+fn position(time: Option<&str>, sequence: Option<&str>) -> i64 {
+    let time = time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
+    let nanoseconds = match time {
+        Some(time) => time.unix_timestamp_nanos(),
+        None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos().cast_signed()),
+    };
+    // Times beyond the year 2262 count as the last one that fits.
+    let milliseconds = i64::try_from(nanoseconds / 1_000_000).unwrap_or(0).clamp(0, i64::MAX / SEQUENCES - 1);
+    let sequence: i64 = sequence.and_then(|sequence| sequence.parse().ok()).unwrap_or(0);
+    milliseconds * SEQUENCES + sequence.clamp(0, SEQUENCES - 1)
 }
 
 fn is_name(text: &str) -> bool {
@@ -112,7 +133,7 @@ mod tests {
     fn sample() -> Value {
         json!({
             "specversion": "1.0", "id": "1", "source": "/todo-backend", "type": "task.updated", "subject": "7",
-            "time": "2026-01-01T10:00:00.5Z", "traceparent": "00-1-2-3",
+            "time": "2026-01-01T10:00:00.5Z", "sequence": "0000000003", "traceparent": "00-1-2-3",
             "data": {"task_id": 7, "changed": ["title", "due_date", "<b>"], "task": {"title": "Buy milk"}},
         })
     }
@@ -127,10 +148,26 @@ mod tests {
                 event_type: "task.updated".to_owned(),
                 task_id: 7,
                 time: Some("2026-01-01T10:00:00.5Z".to_owned()),
+                position: 1_767_261_600_500_000_003,
                 title: Some("Buy milk".to_owned()),
                 changed: "title,due_date".to_owned(),
             }
         );
+    }
+
+    #[test]
+    fn a_position_ascends_with_time_then_sequence() {
+        let check = |earlier: (&str, &str), later: (&str, &str)| {
+            let of = |(time, sequence)| position(Some(time), Some(sequence));
+            assert!(of(earlier) < of(later), "{earlier:?} before {later:?}");
+        };
+        check(("2026-01-01T10:00:00Z", "0000000009"), ("2026-01-01T10:00:00.001Z", "0000000001"));
+        check(("2026-01-01T10:00:00Z", "0000000009"), ("2026-01-01T10:00:00Z", "0000000010"));
+        check(("2026-01-01T12:00:00+02:00", "1"), ("2026-01-01T10:00:00Z", "2"));
+        check(("1960-01-01T10:00:00Z", "-5"), ("1970-01-01T00:00:00Z", "2"));
+        check(("2026-01-01T10:00:00Z", "x"), ("9999-01-01T00:00:00Z", "99999999999"));
+        let now = position(None, None);
+        assert!((now..now + 60_000 * SEQUENCES).contains(&position(Some("nonsense"), None)));
     }
 
     #[test]

@@ -20,4 +20,4 @@ mod app;
 
 pub use app::run;
 pub use error::{Error, Result};
-pub use settings::EventServiceSettings;
+pub use settings::{EventServiceSettings, Subscription};

@@ -7,21 +7,35 @@ use todo_telemetry::{Migration, Migrations};
 
 pub(crate) const SCHEMA: Migrations = Migrations {
     table: "todo_event_service_migrations",
-    steps: &[Migration {
-        version: 1,
-        name: "activities",
-        statements: &[
-            "CREATE TABLE activities (\
-             id {identity}, \
-             event_source TEXT NOT NULL, \
-             event_id TEXT NOT NULL, \
-             event_type TEXT NOT NULL, \
-             task_id BIGINT NOT NULL, \
-             event_time TEXT, \
-             title TEXT, \
-             changed TEXT NOT NULL, \
-             UNIQUE (event_source, event_id))",
-            "CREATE INDEX activities_by_task ON activities (task_id, id)",
-        ],
-    }],
+    steps: &[FEED, ORDER],
+};
+
+const FEED: Migration = Migration {
+    version: 1,
+    name: "activities",
+    statements: &[
+        "CREATE TABLE activities (\
+         id {identity}, \
+         event_source TEXT NOT NULL, \
+         event_id TEXT NOT NULL, \
+         event_type TEXT NOT NULL, \
+         task_id BIGINT NOT NULL, \
+         event_time TEXT, \
+         title TEXT, \
+         changed TEXT NOT NULL, \
+         UNIQUE (event_source, event_id))",
+        "CREATE INDEX activities_by_task ON activities (task_id, id)",
+    ],
+};
+
+/// `position` sorts by the time at which something happened, whenever it arrived. What was kept before has none, and is older.
+const ORDER: Migration = Migration {
+    version: 2,
+    name: "activities in the order of events",
+    statements: &[
+        "ALTER TABLE activities ADD COLUMN position BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX activities_by_position ON activities (position, id)",
+        "CREATE INDEX activities_by_task_position ON activities (task_id, position, id)",
+        "DROP INDEX activities_by_task",
+    ],
 };

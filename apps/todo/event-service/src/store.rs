@@ -1,7 +1,13 @@
 //! Activities in the database.
 //!
-//! Input: checked events and feed requests. Output: activities, newest first. The table is bounded: now and then the oldest beyond
+//! Input: checked events and feed requests. Output: activities, newest first by the time of their events: one that arrives late takes its
+//! place. The table is bounded: now and then the oldest beyond
 //! the limit are removed. Deliberately has no statement per database.
+
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+};
 
 use serde::Serialize;
 use sqlx::{Any, Decode, Row, Type, any::AnyRow, query};
@@ -14,20 +20,23 @@ const PRUNE_EVERY: i64 = 64;
 
 macro_rules! columns {
     () => {
-        "SELECT id, event_id, event_type, task_id, event_time, title, changed FROM activities"
+        "SELECT id, event_id, event_type, task_id, event_time, title, changed, position FROM activities"
     };
 }
 
-const INSERT: &str = "INSERT INTO activities (event_source, event_id, event_type, task_id, event_time, title, changed) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (event_source, event_id) DO NOTHING RETURNING id";
+const INSERT: &str = "INSERT INTO activities (event_source, event_id, event_type, task_id, event_time, title, changed, position) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_source, event_id) DO NOTHING RETURNING id";
 const PRUNE: &str = "DELETE FROM activities WHERE id <= $1";
-const FEED: &str = concat!(columns!(), " WHERE id < $1 ORDER BY id DESC LIMIT $2");
-const FEED_OF_TASK: &str = concat!(columns!(), " WHERE task_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2");
+const FEED: &str = concat!(columns!(), " WHERE (position, id) < ($1, $2) ORDER BY position DESC, id DESC LIMIT $3");
+const FEED_OF_TASK: &str = concat!(
+    columns!(),
+    " WHERE task_id = $4 AND (position, id) < ($1, $2) ORDER BY position DESC, id DESC LIMIT $3"
+);
 
 /// One line of the feed.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Activity {
-    /// Ascending in the order of arrival; the cursor of the feed.
+    /// Ascending in the order of arrival.
     pub(crate) id: i64,
     pub(crate) event_id: String,
     pub(crate) r#type: String,
@@ -35,6 +44,40 @@ pub(crate) struct Activity {
     pub(crate) time: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) changed: Vec<String>,
+    #[serde(skip)]
+    position: i64,
+}
+
+/// A place in the feed, written as `<position>-<id>`: the activities after it are older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    position: i64,
+    id: i64,
+}
+
+impl Cursor {
+    /// Before the newest activity.
+    pub(crate) const START: Self = Self { position: i64::MAX, id: i64::MAX };
+
+    pub(crate) fn after(activity: &Activity) -> Self {
+        Self { position: activity.position, id: activity.id }
+    }
+}
+
+impl Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.position, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (position, id) = text.split_once('-').ok_or(())?;
+        let number = |text: &str| text.parse().ok().filter(|number| *number >= 0).ok_or(());
+        Ok(Self { position: number(position)?, id: number(id)? })
+    }
 }
 
 /// Which activities a feed shows.
@@ -43,8 +86,8 @@ pub(crate) struct Feed {
     pub(crate) task_id: Option<i64>,
     /// 1 to 200.
     pub(crate) limit: i64,
-    /// Only activities with a smaller id.
-    pub(crate) before: i64,
+    /// Only activities after this place.
+    pub(crate) before: Cursor,
 }
 
 /// The table of activities.
@@ -69,7 +112,8 @@ impl ActivityStore {
             .bind(event.task_id)
             .bind(event.time.as_deref())
             .bind(event.title.as_deref())
-            .bind(&event.changed);
+            .bind(&event.changed)
+            .bind(event.position);
         let rows = self.database.rows(QueryType::Insert, insert).await?;
         let Some(row) = rows.first() else { return Ok(false) };
         let id: i64 = column(row, 0)?;
@@ -81,9 +125,10 @@ impl ActivityStore {
 
     /// The newest activities that `feed` asks for.
     pub(crate) async fn feed(&self, feed: &Feed) -> Result<Vec<Activity>> {
+        let Cursor { position, id } = feed.before;
         let select = match feed.task_id {
-            None => query(FEED).bind(feed.before).bind(feed.limit),
-            Some(task_id) => query(FEED_OF_TASK).bind(feed.before).bind(feed.limit).bind(task_id),
+            None => query(FEED).bind(position).bind(id).bind(feed.limit),
+            Some(task_id) => query(FEED_OF_TASK).bind(position).bind(id).bind(feed.limit).bind(task_id),
         };
         self.database.rows(QueryType::Select, select).await?.iter().map(read).collect()
     }
@@ -96,6 +141,7 @@ fn read(row: &AnyRow) -> Result<Activity> {
         event_id: column(row, 1)?,
         r#type: column(row, 2)?,
         task_id: column(row, 3)?,
+        position: column(row, 7)?,
         time: column(row, 4)?,
         title: column(row, 5)?,
         changed: changed.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),

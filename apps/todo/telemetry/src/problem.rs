@@ -116,6 +116,21 @@ impl Problem {
         self.status
     }
 
+    /// What kind of problem it is: `invalid-fields`, `body-too-large`, ...
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What went wrong, in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Each wrong field.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     /// The response, with the path of the request as `instance`.
     pub(crate) fn respond(&self, instance: Option<&str>) -> Response {
         let document = Document {

@@ -32,11 +32,11 @@ async fn every_outcome_is_counted_from_zero() {
     let mut wrong = event("w", "task.deleted", 1);
     wrong["subject"] = json!("one");
     wrong["specversion"] = json!("0.3");
-    let problem =
-        service.ask("POST", "/events/tasks", wrong).await.problem(422, "invalid-fields", "/events/tasks");
-    assert_eq!(problem["errors"][0]["field"], "specversion");
+    let dropped = service.ask("POST", "/events/tasks", wrong).await;
+    assert_eq!((dropped.status, &dropped.json()["status"]), (200, &json!("DROP")), "{dropped:?}");
+    assert_eq!(dropped.json()["errors"][0]["field"], "specversion");
     assert_eq!(
-        problem["errors"][1],
+        dropped.json()["errors"][1],
         json!({
             "field": "subject", "value": "one", "remedy": "give the id of a task, a whole number above 0 as a text",
         })
@@ -45,7 +45,7 @@ async fn every_outcome_is_counted_from_zero() {
     let garbage =
         service.request("POST", "/events/tasks").header("content-type", "application/cloudevents+json");
     let answer = service.send(garbage.body(Body::from("{")).unwrap()).await;
-    answer.problem(400, "malformed-json", "/events/tasks");
+    assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("DROP")));
     service.has(&consumed("other", false), 1.0).await;
 
     let database = Database::open("DATABASE_URL", &database_in(&service.folder)).unwrap();
@@ -82,4 +82,36 @@ async fn the_oldest_activities_make_room() {
     let feed = service.ask("GET", "/api/activity?limit=200", Value::Null).await.json();
     let items = feed["items"].as_array().unwrap();
     assert_eq!((items.len(), &items[0]["event_id"]), (100, &json!("e191")));
+}
+
+#[tokio::test]
+async fn what_a_restart_interrupts_is_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = database_in(&folder);
+    for _ in 0..2 {
+        // Dropping it kills it.
+        let service = crate::start_on(&url, &[]).await;
+        assert_eq!(service.ask("POST", "/events/tasks", event("same", "task.created", 1)).await.status, 200);
+    }
+    let service = crate::start_on(&url, &[]).await;
+    let feed = service.ask("GET", "/api/activity", Value::Null).await.json();
+    assert_eq!(feed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sidecar_is_told_of_the_subscription_when_that_is_wanted() {
+    let check = async |variables: &[(&str, &str)], expected: Value| {
+        let service = EventService::start(variables).await;
+        let answer = service.ask("GET", "/dapr/subscribe", Value::Null).await;
+        assert_eq!((answer.status, answer.json()), (200, expected));
+    };
+    check(&[], json!([])).await;
+    check(
+        &[("DAPR_SUBSCRIBE", "true"), ("PUBSUB_TOPIC", "t")],
+        json!([{
+            "pubsubname": "todo-pubsub", "topic": "t", "route": "/events/tasks",
+            "deadLetterTopic": "task-events-dead-letter",
+        }]),
+    )
+    .await;
 }
