@@ -106,7 +106,7 @@ mod tests {
             let settings = TraceSettings::from_environment(&environment).unwrap();
             let pipeline = TracePipeline::start(&settings, "x", "1", &mut Registry::default()).unwrap();
             let seen = async || {
-                let now = TraceContext::current().expect("a handler runs in its request's span");
+                let Some(now) = TraceContext::current() else { return "nothing".to_owned() };
                 let _child = Span::child("inside", SpanKind::Internal);
                 format!("{} {}", now.traceparent(), now.tracestate().unwrap_or("-"))
             };
@@ -194,7 +194,7 @@ mod tests {
         let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
         let seen = bench.ask("GET", "/seen/7", &[("traceparent", &parent), ("tracestate", "a=1")]).await;
         assert_eq!(seen, format!("{parent} a=1"));
-        assert!(bench.ask("GET", "/seen/7", &[]).await.ends_with("-00 -"));
+        assert_eq!(bench.ask("GET", "/seen/7", &[]).await, "nothing");
         assert!(bench.spans().await.is_empty());
     }
 

@@ -58,7 +58,8 @@ impl Tracer {
         now: Instant,
     ) -> Span {
         if self.0.queue.is_none() {
-            return Span::unrecorded(parent.cloned().unwrap_or_else(|| next_context(None, 0)));
+            // Without a caller there is nothing to pass on: whoever is called may decide for itself.
+            return parent.cloned().map_or_else(Span::none, Span::unrecorded);
         }
         let inherited = parent.map_or(0, |parent| parent.flags & !SAMPLED);
         let mut context = next_context(parent, inherited);

@@ -3,12 +3,14 @@
 //! Input: statements, one after the other. Output: their rows, and after [`Transaction::commit`] their effect. A transaction that is
 //! dropped leaves nothing. Deliberately only for writing: a single statement needs none.
 
+use std::time::Instant;
+
 use sqlx::{
     Any,
     any::{AnyArguments, AnyRow},
     query::Query,
 };
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Database, DatabaseKind, QueryType, Result, database::classified, query_span::QuerySpan};
 
@@ -137,6 +139,23 @@ mod tests {
             assert_eq!(select[key], value, "{key}");
         }
         assert!(!format!("{spans:?}").contains("private"), "{spans:?}");
+    }
+
+    #[tokio::test]
+    async fn a_long_wait_for_the_turn_to_write_is_noted() {
+        let spans = traced(async |database| {
+            let transaction = database.begin().await.unwrap();
+            let adding = database.rows(QueryType::Insert, query(ADD).bind("x"));
+            let committing = async {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                transaction.commit().await.unwrap();
+            };
+            let (added, ()) = tokio::join!(adding, committing);
+            added.unwrap();
+        });
+        let spans = spans.await;
+        let insert = spans.iter().find(|span| span.name == "INSERT things").unwrap();
+        assert_eq!(insert.events, ["connection acquired"]);
     }
 
     #[tokio::test]
