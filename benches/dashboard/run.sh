@@ -10,6 +10,8 @@ trap 'kill "$server" 2>/dev/null || true; rm -rf "$data"' EXIT
 target/release/examples/fill "$data" 10000 24
 printf 'global: {}\n' >"$data/prometheus.yml"
 target/release/tidewatch serve --config.file "$data/prometheus.yml" --storage.tsdb.path "$data" \
+  --otlp.grpc.listen-address=127.0.0.1:0 --otlp.http.listen-address=127.0.0.1:0 \
+  --jaeger.web.listen-address=127.0.0.1:0 --jaeger.sampling.listen-address=127.0.0.1:0 \
   --web.listen-address 127.0.0.1:0 --dashboards benches/dashboard >"$data/log" 2>&1 &
 server=$!
 for _ in $(seq 100); do [ -e "$data/addresses.json" ] && break; sleep 0.1; done

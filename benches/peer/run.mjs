@@ -53,7 +53,7 @@ async function both(config, data) {
   for (const [name, program] of [['tidewatch', 'target/release/tidewatch'], ['prometheus', 'prometheus']]) {
     const port = await freePort();
     const flags = [`--config.file=${config}`, `--storage.tsdb.path=${data[name]}`, `--web.listen-address=127.0.0.1:${port}`];
-    const pid = start(program, name === 'tidewatch' ? ['serve', ...flags, '--storage.tsdb.retention.time=30d'] : [...flags, '--storage.tsdb.retention.time=30d', '--log.level=error']);
+    const pid = start(program, name === 'tidewatch' ? ['serve', ...flags, ...['otlp.grpc', 'otlp.http', 'jaeger.web', 'jaeger.sampling'].map((api) => `--${api}.listen-address=127.0.0.1:0`), '--storage.tsdb.retention.time=30d'] : [...flags, '--storage.tsdb.retention.time=30d', '--log.level=error']);
     const url = `http://127.0.0.1:${port}`;
     await ready(url);
     engines.push({ name, pid, url });

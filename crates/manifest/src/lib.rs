@@ -46,7 +46,7 @@ pub use pod::{Container, ContainerPort, PodTemplate, PortRef, Volume, VolumeMoun
 pub use probe::{Handler, Probe};
 pub use prometheus::{
     FileDiscovery, GlobalConfig, HttpAuth, PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol,
-    SecretSource, parse_target_file, shown_config,
+    SecretSource, parse_bytes, parse_target_file, shown_config,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
 pub use quantity::{Quantity, QuantityError};

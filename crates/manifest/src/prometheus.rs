@@ -22,6 +22,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+pub use values::parse_bytes;
 use values::{duration, keep_as_written, limit, text, text_map, texts};
 
 /// A checked prometheus.yml.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -18,11 +19,44 @@ pub(crate) struct Addresses {
     pub(crate) ui: Option<String>,
     /// The Prometheus API.
     pub(crate) prometheus: String,
+    /// Where traces are taken and asked for.
+    #[serde(default)]
+    pub(crate) traces: TraceAddresses,
     /// Exposed Services by the names they were exposed under.
     #[serde(default)]
     pub(crate) services: BTreeMap<String, String>,
     /// The process that listens.
     pub(crate) pid: u32,
+}
+
+/// Where traces are taken and asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TraceAddresses {
+    /// OTLP over gRPC.
+    pub(crate) otlp_grpc: String,
+    /// OTLP over HTTP.
+    pub(crate) otlp_http: String,
+    /// Jaeger's query API.
+    pub(crate) jaeger: String,
+    /// Jaeger's remote sampling.
+    pub(crate) sampling: String,
+}
+
+impl TraceAddresses {
+    /// Those of the listeners, in the order of the pipeline.
+    pub(crate) fn of(listeners: &[SocketAddr]) -> Self {
+        let url =
+            |at: usize| listeners.get(at).map(|address| format!("http://{address}")).unwrap_or_default();
+        Self { otlp_grpc: url(0), otlp_http: url(1), jaeger: url(2), sampling: url(3) }
+    }
+
+    /// For the table of addresses.
+    pub(crate) fn rows(&self) -> [(String, String); 2] {
+        [
+            ("Jaeger API".to_owned(), self.jaeger.clone()),
+            ("OTLP gRPC, HTTP".to_owned(), format!("{}  {}", self.otlp_grpc, self.otlp_http)),
+        ]
+    }
 }
 
 impl Addresses {
@@ -61,6 +95,7 @@ mod tests {
         let written = Addresses {
             ui: Some("http://127.0.0.1:3000".into()),
             prometheus: "http://127.0.0.1:9090".into(),
+            traces: TraceAddresses::of(&["127.0.0.1:4317".parse().unwrap()]),
             services: BTreeMap::from([("todo-backend".into(), "http://127.0.0.1:8000".into())]),
             pid: 7,
         };

@@ -2,6 +2,7 @@
 //!
 //! Input: the process's arguments. Output: plain values for the commands. Nothing is read or started here.
 
+use crate::trace_args::TraceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -84,6 +85,10 @@ pub(crate) struct UpArgs {
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub(crate) retention: Duration,
 
+    /// Where spans come in, how long they stay, and which.
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
+
     /// Switches something on by its name in Prometheus: promql-experimental-functions
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
@@ -123,6 +128,10 @@ pub(crate) struct ServeArgs {
     /// Allow POST /-/reload and /-/quit
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) lifecycle: bool,
+
+    /// Where spans come in, how long they stay, and which.
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
 
     /// Switches something on by its name in Prometheus: promql-experimental-functions
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
@@ -275,7 +284,7 @@ pub(crate) enum Output {
     Csv,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     tidewatch_model::parse_duration(text).map_err(|e| e.to_string())
 }
 

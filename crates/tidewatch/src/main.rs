@@ -1,10 +1,12 @@
 //! The tidewatch program: reads the command line, runs one command, turns a failure into a message and an exit code.
 
 mod cli;
+mod trace_args;
 mod prometheus_flags;
 
 mod own_metrics;
 mod previous_run;
+mod spans;
 mod pipeline;
 mod serve;
 mod up;

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 use tidewatch_http::ConfigStatus;
+use tidewatch_otlp::{Recorder, RecorderStats};
 use tidewatch_scrape::{IntervalLength, PoolStats, ScrapeStats, Scraper};
 use tidewatch_telemetry::{Observations, Registry, Summary};
+use tidewatch_traces::{SamplingReason, StoreStats};
 use tidewatch_tsdb::{Tsdb, TsdbStats};
 
 /// Registers the store's numbers.
@@ -72,6 +74,58 @@ fn store_counts(stats: &TsdbStats, out: &mut Observations<'_>) {
     let help = "Checkpoints that failed.";
     counter("prometheus_tsdb_checkpoint_creations_failed_total", help, stats.checkpoints_failed);
     counter("prometheus_tsdb_wal_corruptions_total", "Damaged files repaired at the start.", stats.repairs);
+}
+
+/// Registers the numbers of spans.
+pub(crate) fn observe_spans(registry: &Registry, recorder: &Arc<Recorder>) {
+    let recorder = Arc::clone(recorder);
+    registry.observe(move |out| {
+        stored_spans(&recorder.store().stats(), out);
+        sampled_traces(&recorder.stats(), out);
+    });
+}
+
+fn stored_spans(stats: &StoreStats, out: &mut Observations<'_>) {
+    out.gauge("tidewatch_traces_spans", "Spans kept.", stats.spans as f64);
+    out.gauge("tidewatch_traces_segments", "Segments of spans.", stats.segments as f64);
+    let help = "Memory of spans and their indexes in bytes.";
+    out.gauge("tidewatch_traces_memory_bytes", help, stats.memory_bytes as f64);
+    out.gauge("tidewatch_traces_disk_bytes", "Size of the span files in bytes.", stats.disk_bytes as f64);
+    let mut counter = |name: &str, help: &str, value: u64| out.counter(name, help, value as f64);
+    counter("tidewatch_traces_spans_accepted_total", "Spans stored.", stats.ingested.accepted);
+    let help = "Spans that were there already, byte for byte.";
+    counter("tidewatch_traces_spans_duplicate_total", help, stats.ingested.duplicates);
+    let help = "Stored spans that began long before they came.";
+    counter("tidewatch_traces_spans_late_total", help, stats.ingested.late);
+    let help = "Stored spans that begin in the future.";
+    counter("tidewatch_traces_spans_skewed_total", help, stats.ingested.skewed);
+    let help = "Spans that left for a bound on memory or disk.";
+    counter("tidewatch_traces_spans_evicted_total", help, stats.evicted_spans);
+    counter("tidewatch_traces_spans_expired_total", "Spans that left for their age.", stats.expired_spans);
+    counter("tidewatch_traces_writes_failed_total", "Failed writes of spans.", stats.failed_writes);
+    counter("tidewatch_traces_damaged_segments_total", "Damaged span files.", stats.damaged_segments);
+}
+
+fn sampled_traces(stats: &RecorderStats, out: &mut Observations<'_>) {
+    let help = "Operations that span metrics count apart.";
+    out.gauge("tidewatch_traces_span_metrics_operations", help, stats.operations as f64);
+    let help = "Spans whose other side never came.";
+    out.counter("traces_service_graph_unpaired_spans_total", help, stats.unpaired_spans as f64);
+    let help = "Spans that the service graph has no room for.";
+    out.counter("traces_service_graph_dropped_spans_total", help, stats.graph_dropped as f64);
+    let Some(tail) = stats.tail else { return };
+    let help = "Traces kept by tail sampling, by reason.";
+    let kept = SamplingReason::ALL.into_iter().zip(tail.kept);
+    let kept = kept.map(|(reason, traces)| (vec![("reason", reason.name().to_owned())], traces as f64));
+    out.counters("tidewatch_tail_sampling_kept_traces_total", help, kept);
+    let mut counter = |name: &str, help: &str, value: u64| out.counter(name, help, value as f64);
+    counter("tidewatch_tail_sampling_dropped_traces_total", "Traces that are not kept.", tail.dropped);
+    counter("tidewatch_tail_sampling_dropped_spans_total", "Spans of those traces.", stats.sampled_out);
+    let help = "Traces decided before their time, as too many waited.";
+    counter("tidewatch_tail_sampling_early_traces_total", help, tail.early);
+    out.gauge("tidewatch_tail_sampling_waiting_traces", "Traces that wait.", tail.waiting as f64);
+    let help = "Bytes of requests that wait for decisions.";
+    out.gauge("tidewatch_tail_sampling_waiting_bytes", help, stats.waiting_bytes as f64);
 }
 
 /// Registers how the configuration was loaded.

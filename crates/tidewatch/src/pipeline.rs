@@ -4,9 +4,10 @@
 //! No decision is taken here: each stage knows only the traits and channels that it is given.
 
 use crate::failure::Failure;
-use crate::{own_metrics, previous_run};
+use crate::trace_args::TRACE_LISTENERS;
+use crate::{own_metrics, previous_run, spans};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +15,17 @@ use tidewatch_config::{PlatformAddresses, platform_jobs};
 use tidewatch_dashboard::Catalog;
 use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
 use tidewatch_http::{
-    ApiState, ConfigStatus, HeadStats, LifecycleRequest, ListenerSpec, QueryLimits, Readiness, Server, Serves,
+    ApiState, ConfigStatus, HeadStats, LifecycleRequest, ListenerSpec, OtlpLimits, QueryLimits, Readiness,
+    SamplingStrategies, Server, Serves, SpanReception,
 };
 use tidewatch_manifest::ScrapeConfig;
 use tidewatch_model::{Append, Clock, SystemClock, format_duration};
+use tidewatch_otlp::{Recorder, RecorderOptions};
 use tidewatch_promql::EngineOptions;
-use tidewatch_runtime::{Runtime, RuntimeSpec};
+use tidewatch_runtime::{ExternalService, Runtime, RuntimeSpec};
 use tidewatch_scrape::{ScrapeOptions, Scraper};
 use tidewatch_telemetry::{BuildInfo, Registry};
+use tidewatch_traces::StoreOptions;
 use tidewatch_tsdb::{Tsdb, TsdbOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -39,6 +43,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) retention: Duration,
     /// Where the page and all APIs are served; the first is tidewatch's own target.
     pub(crate) listeners: Vec<ListenerSpec>,
+    /// Spans.
+    pub(crate) traces: TraceSpec,
     /// The pods to run, if any.
     pub(crate) runtime: Option<RuntimeSpec>,
     /// Jobs of a prometheus.yml.
@@ -59,16 +65,35 @@ pub(crate) struct PipelineSpec {
     pub(crate) lifecycle: Option<mpsc::Sender<LifecycleRequest>>,
 }
 
+/// How spans are taken and kept.
+pub(crate) struct TraceSpec {
+    /// OTLP over gRPC, OTLP over HTTP, Jaeger's query API, remote sampling.
+    pub(crate) listeners: [ListenerSpec; TRACE_LISTENERS],
+    /// Where they are stored.
+    pub(crate) folder: PathBuf,
+    /// The bounds of the store.
+    pub(crate) store: StoreOptions,
+    /// What is counted and kept.
+    pub(crate) recorder: RecorderOptions,
+    /// What samplers are told.
+    pub(crate) sampling: SamplingStrategies,
+}
+
 /// Running stages.
 pub(crate) struct Pipeline {
     pub(crate) runtime: Option<Arc<Runtime>>,
     pub(crate) scraper: Arc<Scraper>,
     pub(crate) store: Arc<Tsdb>,
     pub(crate) config: Arc<ConfigStatus>,
+    pub(crate) recorder: Arc<Recorder>,
     /// The addresses of the listeners, in the order of the specification.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The addresses of the listeners of traces, in the order of the specification.
+    pub(crate) trace_addresses: Vec<SocketAddr>,
     feeding: JoinHandle<()>,
     upkeep: JoinHandle<()>,
+    span_upkeep: JoinHandle<()>,
+    clock: Arc<dyn Clock>,
     serving: JoinHandle<()>,
     stop_serving: oneshot::Sender<()>,
 }
@@ -85,11 +110,14 @@ impl Pipeline {
 
         // listeners first: an address in use is the commonest mistake, and the cheapest to find out
         let mut listeners = spec.listeners.clone();
+        listeners.extend(spec.traces.listeners);
         if spec.runtime.is_some() {
             listeners.push(cluster_listener());
         }
         let server = Server::bind(&listeners).await.map_err(|e| Failure::from_error(&e))?;
-        let addresses = server.addresses().to_vec();
+        let bound = server.addresses().to_vec();
+        let (addresses, rest) = bound.split_at(spec.listeners.len());
+        let (trace_addresses, cluster) = rest.split_at(TRACE_LISTENERS);
 
         let store = open_store(spec.store_folder.clone(), spec.retention).await?;
         own_metrics::observe_store(&registry, &store);
@@ -97,12 +125,19 @@ impl Pipeline {
             end_previous_run(&store, start_time, spec.engine.lookback_delta).await?;
         }
 
+        let TraceSpec { folder, store: bounds, recorder, sampling, .. } = spec.traces;
+        let recorder = spans::open(folder, bounds, recorder, &clock).await?;
+        own_metrics::observe_spans(&registry, &recorder);
+
         let runtime = match spec.runtime {
-            Some(runtime) => Some(Arc::new(Runtime::start(runtime).map_err(|e| Failure::from_error(&e))?)),
+            Some(mut runtime) => {
+                runtime.external.push(collector(trace_addresses));
+                Some(Arc::new(Runtime::start(runtime).map_err(|e| Failure::from_error(&e))?))
+            }
             None => None,
         };
         let mut configs = spec.scrape_configs;
-        if let (Some(runtime), [own, .., cluster]) = (&runtime, addresses.as_slice()) {
+        if let (Some(runtime), [own, ..], [cluster]) = (&runtime, addresses, cluster) {
             let node = runtime.node_name().to_owned();
             configs.extend(platform_jobs(&PlatformAddresses { cluster: *cluster, own: *own, node }));
         }
@@ -125,8 +160,11 @@ impl Pipeline {
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
             workloads: runtime.clone().map(|runtime| runtime as _),
-            spans: None,
-            sampling: Arc::default(),
+            spans: Some(SpanReception {
+                intake: Arc::new(spans::Intake::new(Arc::clone(&recorder), Arc::clone(&clock))),
+                limits: OtlpLimits::default(),
+            }),
+            sampling: Arc::new(sampling),
             dashboards: Arc::new(spec.dashboards),
             registry,
             clock: Arc::clone(&clock),
@@ -145,8 +183,25 @@ impl Pipeline {
             let _ = stopped.await;
         }));
         readiness.set_ready();
-        let upkeep = tokio::spawn(upkeep(Arc::clone(&store), clock));
-        Ok(Self { runtime, scraper, store, config, addresses, feeding, upkeep, serving, stop_serving })
+        let samples: Arc<dyn Append> = Arc::clone(&store) as _;
+        let span_upkeep = tokio::spawn(spans::upkeep(Arc::clone(&recorder), samples, Arc::clone(&clock)));
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&store), Arc::clone(&clock)));
+        let (addresses, trace_addresses) = (addresses.to_vec(), trace_addresses.to_vec());
+        Ok(Self {
+            runtime,
+            scraper,
+            store,
+            config,
+            recorder,
+            addresses,
+            trace_addresses,
+            feeding,
+            upkeep,
+            span_upkeep,
+            clock,
+            serving,
+            stop_serving,
+        })
     }
 
     /// Replaces the jobs of the prometheus.yml.
@@ -171,11 +226,22 @@ impl Pipeline {
         // the receiver is gone only when the server has ended already
         let _ = self.stop_serving.send(());
         let _ = self.serving.await;
+        self.span_upkeep.abort();
+        let spans = spans::close(self.recorder, self.clock).await;
         self.upkeep.abort();
         let store = self.store;
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        closed.map_err(|e| Failure::from_error(&e))?.map_err(|e| Failure::from_error(&e))
+        closed.map_err(|e| Failure::from_error(&e))?.map_err(|e| Failure::from_error(&e))?;
+        spans
     }
+}
+
+/// The collector of a cluster, as the files name it: this process.
+fn collector(trace_addresses: &[SocketAddr]) -> ExternalService {
+    let ports =
+        [4317, 4318, 16686, 5778].into_iter().zip(trace_addresses.iter().map(SocketAddr::port)).collect();
+    let ip = trace_addresses.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), SocketAddr::ip);
+    ExternalService { namespace: "monitoring".to_owned(), name: "jaeger".to_owned(), ip, ports }
 }
 
 /// The pages of kube-state-metrics, cAdvisor and node-exporter have a listener of their own, at any free port.

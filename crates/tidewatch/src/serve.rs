@@ -3,10 +3,10 @@
 //! Input: the command's arguments. Output: running stages; the configuration is read again on SIGHUP or, if allowed,
 //! `POST /-/reload`. A configuration with mistakes is refused and the previous one stays in force.
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, TraceAddresses};
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
-use crate::pipeline::{Pipeline, PipelineSpec};
+use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::table;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
     tidewatch_runtime::raise_open_file_limit();
     let (sender, mut requests) = mpsc::channel(4);
     let lifecycle = args.lifecycle.then_some(sender);
-    let mut pipeline = Pipeline::start(pipeline_spec(args, spec, lifecycle)).await?;
+    let mut pipeline = Pipeline::start(pipeline_spec(args, spec, lifecycle)?).await?;
     announce(args, &pipeline)?;
     loop {
         tokio::select! {
@@ -77,12 +77,19 @@ fn pipeline_spec(
     args: &ServeArgs,
     spec: ServeSpec,
     lifecycle: Option<mpsc::Sender<LifecycleRequest>>,
-) -> PipelineSpec {
+) -> Result<PipelineSpec, Failure> {
     let flag = "--web.listen-address".to_owned();
-    PipelineSpec {
+    Ok(PipelineSpec {
         store_folder: args.data_dir.clone(),
         retention: args.retention,
         listeners: vec![ListenerSpec { address: args.prometheus, flag, serves: Serves::Everything }],
+        traces: TraceSpec {
+            listeners: args.traces.listeners(),
+            folder: args.data_dir.join("traces"),
+            store: args.traces.store(),
+            recorder: args.traces.recorder(),
+            sampling: args.traces.strategies()?,
+        },
         runtime: None,
         engine: args.query.engine(spec.prometheus.global.evaluation_interval, &args.features),
         scrape_configs: spec.prometheus.scrape_configs,
@@ -92,11 +99,12 @@ fn pipeline_spec(
         flags: flags(args),
         config_text: spec.shown,
         lifecycle,
-    }
+    })
 }
 
 fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
     let mut flags = args.query.flags();
+    flags.extend(args.traces.flags());
     flags.insert("config.file".to_owned(), args.config.display().to_string());
     flags.insert("storage.tsdb.path".to_owned(), args.data_dir.display().to_string());
     flags.insert("storage.tsdb.retention.time".to_owned(), format_duration(args.retention));
@@ -107,16 +115,16 @@ fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
 
 fn announce(args: &ServeArgs, pipeline: &Pipeline) -> Result<(), Failure> {
     let url = pipeline.addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
-    let addresses = Addresses { prometheus: url, pid: std::process::id(), ..Addresses::default() };
+    let traces = TraceAddresses::of(&pipeline.trace_addresses);
+    let addresses = Addresses { prometheus: url, traces, pid: std::process::id(), ..Addresses::default() };
     addresses.write(&args.data_dir).map_err(|e| {
         Failure::new(format!("cannot write addresses.json into {}: {e}", args.data_dir.display()))
             .hint("check the folder's permissions and free space")
     })?;
-    let rows = [
-        ("page, Prometheus API".to_owned(), addresses.prometheus),
-        ("configuration".to_owned(), args.config.display().to_string()),
-        ("data".to_owned(), args.data_dir.display().to_string()),
-    ];
+    let mut rows = vec![("page, Prometheus API".to_owned(), addresses.prometheus)];
+    rows.extend(addresses.traces.rows());
+    rows.push(("configuration".to_owned(), args.config.display().to_string()));
+    rows.push(("data".to_owned(), args.data_dir.display().to_string()));
     println!("{}", table("tidewatch serves. Ctrl-C ends it.", &rows).trim_end());
     Ok(())
 }

@@ -3,10 +3,10 @@
 //! Input: the command's arguments. Output: running stages, a table of addresses, a line that stays current, and
 //! `addresses.json` for scripts.
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, TraceAddresses};
 use crate::cli::UpArgs;
 use crate::failure::Failure;
-use crate::pipeline::{Pipeline, PipelineSpec};
+use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::{Snapshot, StatusLine, table};
 use crate::usage::Usage;
@@ -104,6 +104,13 @@ fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
             everything(args.prometheus, "--web.listen-address"),
             everything(args.ui, "--ui-listen-address"),
         ],
+        traces: TraceSpec {
+            listeners: args.traces.listeners(),
+            folder: args.data_dir.join("traces"),
+            store: args.traces.store(),
+            recorder: args.traces.recorder(),
+            sampling: args.traces.strategies()?,
+        },
         runtime: Some(runtime),
         scrape_configs: Vec::new(),
         monitors,
@@ -123,6 +130,7 @@ fn store_folder(data_dir: &Path) -> PathBuf {
 
 fn flags(args: &UpArgs) -> BTreeMap<String, String> {
     let mut flags = args.query.flags();
+    flags.extend(args.traces.flags());
     flags.insert("storage.tsdb.path".to_owned(), store_folder(&args.data_dir).display().to_string());
     flags.insert("storage.tsdb.retention.time".to_owned(), tidewatch_model::format_duration(args.retention));
     flags.insert("web.listen-address".to_owned(), args.prometheus.to_string());
@@ -141,6 +149,7 @@ fn announce(args: &UpArgs, pipeline: &Pipeline) -> Result<Addresses, Failure> {
     let addresses = Addresses {
         ui: url(1),
         prometheus: url(0).unwrap_or_default(),
+        traces: TraceAddresses::of(&pipeline.trace_addresses),
         services: exposed.iter().map(|e| (e.name.clone(), format!("http://{}", e.address))).collect(),
         pid: std::process::id(),
     };
@@ -155,6 +164,7 @@ fn addresses_table(addresses: &Addresses, args: &UpArgs) -> String {
     let mut rows = Vec::new();
     rows.extend(addresses.ui.clone().map(|ui| ("page".to_owned(), ui)));
     rows.push(("Prometheus API".to_owned(), addresses.prometheus.clone()));
+    rows.extend(addresses.traces.rows());
     rows.extend(addresses.services.iter().map(|(name, url)| (name.clone(), url.clone())));
     rows.push(("data, logs".to_owned(), args.data_dir.display().to_string()));
     table("tidewatch is up. Ctrl-C ends everything.", &rows)

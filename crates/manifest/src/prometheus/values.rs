@@ -31,7 +31,8 @@ pub(crate) fn bytes(fields: &Fields<'_>, key: &'static str) -> Option<u64> {
     parsed
 }
 
-fn parse_bytes(text: &str) -> Option<u64> {
+/// A number of bytes such as `10MB` or `512KiB`, or `0`; units are powers of 1024, as in Prometheus. `None` when it is none.
+pub fn parse_bytes(text: &str) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }

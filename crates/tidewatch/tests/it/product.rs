@@ -16,6 +16,14 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
 }
 
+/// Arguments that give the listeners of traces any free ports.
+pub(crate) const ANY_TRACE_PORTS: [&str; 4] = [
+    "--otlp.grpc.listen-address=127.0.0.1:0",
+    "--otlp.http.listen-address=127.0.0.1:0",
+    "--jaeger.web.listen-address=127.0.0.1:0",
+    "--jaeger.sampling.listen-address=127.0.0.1:0",
+];
+
 /// A tidewatch process; killed when dropped.
 pub(crate) struct Product {
     child: Child,
@@ -56,18 +64,10 @@ impl Product {
         let file = data_dir.join("prometheus.yml");
         std::fs::write(&file, config).unwrap();
         let (file, path) = (file.display().to_string(), data_dir.display().to_string());
-        Self::start(
-            &[
-                "serve",
-                "--config.file",
-                &file,
-                "--storage.tsdb.path",
-                &path,
-                "--web.listen-address",
-                "127.0.0.1:0",
-            ],
-            data_dir,
-        )
+        let mut arguments = vec!["serve", "--config.file", &file, "--storage.tsdb.path", &path];
+        arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
+        arguments.extend(ANY_TRACE_PORTS);
+        Self::start(&arguments, data_dir)
     }
 
     /// `up` on free ports, with further arguments.
@@ -80,6 +80,7 @@ impl Product {
         let path = data_dir.display().to_string();
         let mut arguments = vec!["up", "--data-dir", &path, "--ui-listen-address", "127.0.0.1:0"];
         arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
+        arguments.extend(ANY_TRACE_PORTS);
         arguments.extend(further);
         Self::start_reading(&arguments, data_dir, input)
     }

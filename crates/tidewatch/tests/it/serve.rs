@@ -1,7 +1,7 @@
 //! `tidewatch serve`: scraping, storing and answering from a prometheus.yml, across kill -9 and a second start.
 
 use crate::page::Page;
-use crate::product::{Product, command, eventually, get, run};
+use crate::product::{ANY_TRACE_PORTS, Product, command, eventually, get, run};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
@@ -97,15 +97,10 @@ fn one_data_directory_has_one_user() {
     let first = Product::serve(folder.path(), &config(&Page::text("a 1\n"), "1s"));
     let file = folder.path().join("prometheus.yml").display().to_string();
     let path = folder.path().display().to_string();
-    let (code, _, said) = run(&[
-        "serve",
-        "--config.file",
-        &file,
-        "--storage.tsdb.path",
-        &path,
-        "--web.listen-address",
-        "127.0.0.1:0",
-    ]);
+    let mut arguments = vec!["serve", "--config.file", &file, "--storage.tsdb.path", &path];
+    arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
+    arguments.extend(ANY_TRACE_PORTS);
+    let (code, _, said) = run(&arguments);
     assert_eq!(code, Some(1));
     assert!(
         said.contains(&path) && said.contains(&first.pid().to_string()) && said.contains("hint:"),
