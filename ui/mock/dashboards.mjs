@@ -59,6 +59,7 @@ const gallery = dashboard('gallery', 'Gallery of panels', ['mock'], [
   panel('table', 'Reduced table', at(0, 28, 12, 7), [named('mock_many', '{{instance}}')], { transformations: [{ id: 'reduce', options: { reducers: ['max', 'min', 'mean'] } }], options: { sortBy: [{ displayName: 'Max', desc: true }], footer: { show: true, reducer: ['sum'] } } }),
   panel('stat', 'Repeated for $mode', at(0, 35, 24, 4), [named('avg(rate(node_cpu_seconds_total{mode="$mode"}[5m]))', '$mode')], { defaults: { unit: 'percentunit' }, repeat: 'mode', maxPerRow: 4, options: { graphMode: 'area' } }),
   panel('stat', 'No value', at(12, 28, 4, 7), ['mock_nothing_of_that_name'], { defaults: { noValue: 'nothing yet' } }),
+  panel('timeseries', 'Exemplars', at(0, 39, 24, 8), [{ ...named('histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))', 'p95'), exemplar: true }], { defaults: { unit: 's', ...line() }, options: bottom() }),
   panel('timeseries', 'Warnings and a description', at(16, 28, 8, 7), [named('rate(mock_warn[5m]) or node_load1', 'x')], { description: 'Explains what is seen here.', defaults: line(), options: bottom() }),
 ], [
   { name: 'mode', type: 'custom', query: 'idle,user,system', multi: true, includeAll: true, current: { text: ['idle', 'user', 'system'], value: ['idle', 'user', 'system'] } },

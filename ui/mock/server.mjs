@@ -61,7 +61,7 @@ function podObject(pod) {
   const started = new Date(Date.now() - 3.2 * 3600e3).toISOString();
   return {
     metadata: { name: pod.name, namespace, uid: pod.uid, labels: { app: pod.workload.name }, creationTimestamp: started },
-    spec: { nodeName: 'localhost', containers: [{ name: pod.workload.container, image: pod.workload.image }] },
+    spec: { nodeName: 'localhost', containers: [{ name: pod.workload.container, image: pod.workload.image }, ...(pod.workload.name === 'todo-frontend' ? [] : [{ name: 'daprd', image: 'daprd' }])] },
     status: {
       phase: 'Running',
       podIP: pod.ip,

@@ -8,7 +8,7 @@ interface ContainerState {
 }
 
 export interface Pod {
-  metadata: { name: string; namespace: string; creationTimestamp?: string; labels?: Record<string, string> };
+  metadata: { name: string; namespace: string; creationTimestamp?: string; labels?: Record<string, string>; annotations?: Record<string, string> };
   spec?: { nodeName?: string; containers?: { name: string; image?: string }[] };
   status?: {
     phase?: string;
@@ -41,6 +41,14 @@ const namespaced = (namespace: string, rest: string) => `/api/v1/namespaces/${en
 
 export async function listPods(namespace: string, signal?: AbortSignal): Promise<Pod[]> {
   return (await getJson<{ items?: Pod[] }>(namespaced(namespace, 'pods'), signal)).items ?? [];
+}
+
+/** The containers of a pod, the one that is meant when none is named first: as kubectl does, by the annotation, else a sidecar comes last. */
+export function containersOf(pod: Pod): string[] {
+  const names = (pod.spec?.containers ?? []).map((c) => c.name);
+  const meant = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
+  const rank = (name: string) => (name === meant ? 0 : name === 'daprd' ? 2 : 1);
+  return names.sort((a, b) => rank(a) - rank(b));
 }
 
 /** The last `tailLines` lines a container wrote. */

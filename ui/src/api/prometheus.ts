@@ -144,6 +144,31 @@ async function askInstant(expr: string, timeMs?: number, signal?: AbortSignal): 
   return { samples: samplesOf(data), resultType: data.resultType, notices: notices(body) };
 }
 
+/** One measured value of a histogram or counter, with the labels that say where it comes from: usually the id of a trace. */
+export interface Exemplar {
+  labels: Labels;
+  /** Of the series that it belongs to. */
+  series: Labels;
+  value: number;
+  timeMs: number;
+}
+
+interface ExemplarRow {
+  seriesLabels: Labels;
+  exemplars: { labels: Labels; value: string; timestamp: number }[];
+}
+
+/** The exemplars of all series that an expression reads. */
+export function queryExemplars(expr: string, start: number, end: number, signal?: AbortSignal): Promise<Exemplar[]> {
+  return early(`exemplars ${start} ${end} ${expr}`, signal, async (own) => {
+    const form = new URLSearchParams({ query: expr, start: seconds(start), end: seconds(end) });
+    const body = await queries.run(() => postForm<Envelope<ExemplarRow[] | null>>('/api/v1/query_exemplars', form, own), own);
+    return (unwrap(body) ?? []).flatMap(({ seriesLabels, exemplars }) =>
+      exemplars.map(({ labels, value, timestamp }) => ({ labels, series: seriesLabels, value: Number(value), timeMs: timestamp * 1000 })),
+    );
+  });
+}
+
 function windowed(path: string, matchers: string[], range?: { from: number; to: number }): string {
   const parameters = new URLSearchParams();
   for (const matcher of matchers) parameters.append('match[]', matcher);

@@ -6,7 +6,8 @@ import { useEffect, useLayoutEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { ColorTheme } from '../grafana/theme';
-import type { ChartModel } from './model';
+import { ExemplarLayer } from './exemplars';
+import type { ChartExemplar, ChartModel } from './model';
 import { isAbsent, stackSeries } from './stack';
 import { Tooltip, tooltipRows, type TooltipOptions } from './tooltip';
 import { uplotOptions } from './uplotOptions';
@@ -24,8 +25,12 @@ export interface TimeChartProps {
   onZoom?: (fromMs: number, toMs: number) => void;
   onZoomOut?: () => void;
   onDrawn?: () => void;
+  /** Opens what an exemplar leads to. */
+  onFollow?: (href: string) => void;
   label: string;
 }
+
+const none: ChartExemplar[] = [];
 
 /** What cannot change without a new uPlot instance. */
 function structureOf(model: ChartModel, theme: ColorTheme): string {
@@ -55,6 +60,7 @@ class ChartInstance {
   readonly u: uPlot;
   readonly structure: string;
   private readonly tooltip = new Tooltip();
+  private readonly exemplars = new ExemplarLayer(this.tooltip, (href) => this.props.onFollow?.(href));
   private hovered = false;
 
   constructor(
@@ -76,10 +82,11 @@ class ChartInstance {
       hooks: {
         setCursor: [() => this.showTooltip()],
         setSelect: [(u) => this.zoom(u)],
-        draw: [() => this.props.onDrawn?.()],
+        draw: [(u) => this.exemplars.place(u), () => this.props.onDrawn?.()],
       },
     });
     this.u = new uPlot(options, [model.times, ...stacked.data] as uPlot.AlignedData, host);
+    this.exemplars.set(this.u, model.exemplars ?? none);
     this.u.over.addEventListener('mouseenter', () => (this.hovered = true));
     this.u.over.addEventListener('mouseleave', () => {
       this.hovered = false;
@@ -91,6 +98,7 @@ class ChartInstance {
   update(props: TimeChartProps): void {
     this.props = props;
     const { data } = stackSeries(props.model);
+    this.exemplars.set(this.u, props.model.exemplars ?? none);
     this.u.setData([props.model.times, ...data] as uPlot.AlignedData);
   }
 
@@ -119,6 +127,7 @@ class ChartInstance {
     const { model, tooltip } = this.props;
     const at = u.cursor.idx;
     const { left = -1, top = 0 } = u.cursor;
+    if (this.exemplars.hovered) return;
     if (tooltip.mode === 'none' || at == null || left < 0 || !(this.hovered || this.props.sharedTooltip)) {
       this.tooltip.hide();
       return;

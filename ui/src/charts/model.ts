@@ -67,11 +67,24 @@ export interface ChartAxis {
   thresholds: { steps: Threshold[]; lines: boolean; areas: boolean; dashed: boolean };
 }
 
+/** A single measured value, drawn as a diamond. */
+export interface ChartExemplar {
+  timeMs: number;
+  value: number;
+  scale: string;
+  /** Where a click leads: the trace that it was measured in. */
+  href?: string;
+  /** What the tooltip says. */
+  title: string;
+  facts: [string, string][];
+}
+
 export interface ChartModel {
   /** Milliseconds since the epoch, ascending. */
   times: number[];
   series: ChartSeries[];
   axes: ChartAxis[];
+  exemplars?: ChartExemplar[];
 }
 
 export const plainStyle: SeriesStyle = {

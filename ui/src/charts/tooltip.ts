@@ -77,6 +77,22 @@ export class Tooltip {
       );
       this.content = content;
     }
+    this.place(place);
+  }
+
+  /** A title and named texts. */
+  showFacts(title: string, facts: [string, string][], place: { x: number; y: number }): void {
+    const rows = facts.map(([name, text]) => {
+      const row = element('tip-row');
+      row.append(element('tip-name', name), element('tip-value', text));
+      return row;
+    });
+    this.box.replaceChildren(element('tip-time', title), ...rows);
+    this.content = '';
+    this.place(place);
+  }
+
+  private place(place: { x: number; y: number }): void {
     this.box.hidden = false;
     const { offsetWidth, offsetHeight } = this.box;
     const right = place.x + 16 + offsetWidth < document.documentElement.clientWidth;

@@ -20,10 +20,10 @@ export interface Answer {
 
 export const letterOf = (index: number): string => String.fromCharCode(65 + (index % 26));
 
-export const graphPanel = (letter: string, expr: string, minStep: string): PanelModel => ({
+export const graphPanel = (letter: string, expr: string, minStep: string, exemplar: boolean): PanelModel => ({
   type: 'timeseries',
   title: 'Graph',
-  targets: [{ refId: letter, expr, interval: minStep || undefined }],
+  targets: [{ refId: letter, expr, interval: minStep || undefined, exemplar }],
 });
 
 export interface RunOptions {
@@ -32,10 +32,11 @@ export interface RunOptions {
   range: TimeRange;
   width: number;
   minStep: string;
+  exemplars: boolean;
   signal: AbortSignal;
 }
 
-export function runQueries({ queries, mode, range, width, minStep, signal }: RunOptions): Promise<Answer[]> {
+export function runQueries({ queries, mode, range, width, minStep, exemplars, signal }: RunOptions): Promise<Answer[]> {
   const ask = async (expr: string, index: number): Promise<Answer> => {
     const letter = letterOf(index);
     const begun = performance.now();
@@ -45,7 +46,7 @@ export function runQueries({ queries, mode, range, width, minStep, signal }: Run
         const instant = await queryInstant(expr, range.to, signal);
         return done({ instant, notices: instant.notices });
       }
-      const panel = graphPanel(letter, expr, minStep);
+      const panel = graphPanel(letter, expr, minStep, exemplars);
       const result = await fetchPanel({ panel, range, width, scope: { variables: {}, scoped: {} } }, new QueryShare(signal));
       return done({ range: result, notices: result.notices });
     } catch (error) {

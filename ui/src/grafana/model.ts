@@ -21,6 +21,8 @@ export interface QueryTarget {
   interval?: string;
   intervalFactor?: number;
   hide?: boolean;
+  /** Asks for exemplars too. */
+  exemplar?: boolean;
 }
 
 /** Options and custom field configuration are typed by the panel type that reads them. */

@@ -1,5 +1,5 @@
 /**
- * Explore: PromQL queries, their graph or table. The queries that were run, the view and the minimal step are in the URL (`q`, `view`, `step`), so that
+ * Explore: PromQL queries, their graph or table. The queries that were run, the view and the minimal step are in the URL (`q`, `view`, `step`, `exemplars`), so that
  * a result can be shared; what is being typed is not.
  */
 import { useEffect, useRef, useState } from 'react';
@@ -90,12 +90,13 @@ export default function Explore() {
   const asked = url.searchParams.getAll('q');
   const mode: ViewMode = url.searchParams.get('view') === 'table' ? 'table' : 'graph';
   const minStep = url.searchParams.get('step') ?? '';
+  const exemplars = url.searchParams.get('exemplars') !== 'off';
   const [drafts, setDrafts] = useDrafts(asked);
   const [stacked, setStacked] = useState(false);
   const active = useRef<PromqlEditor | undefined>(undefined);
   const { value: answers, loading } = useLoad(
-    (signal) => runQueries({ queries: asked, mode, range, width: Math.min(window.innerWidth - 80, 1500), minStep, signal }),
-    [JSON.stringify(asked), mode, range, minStep],
+    (signal) => runQueries({ queries: asked, mode, range, width: Math.min(window.innerWidth - 80, 1500), minStep, exemplars, signal }),
+    [JSON.stringify(asked), mode, range, minStep, exemplars],
   );
   const run = () => {
     const queries = drafts.map((d) => d.text);
@@ -167,6 +168,12 @@ export default function Explore() {
           <label className="check">
             <input type="checkbox" checked={stacked} onChange={(event) => setStacked(event.target.checked)} />
             Stacked
+          </label>
+        )}
+        {mode === 'graph' && (
+          <label className="check" title="Single measured values of histograms and counters, with their traces">
+            <input type="checkbox" checked={exemplars} onChange={(event) => setParameters({ exemplars: event.target.checked ? undefined : 'off' }, { replace: true })} />
+            Exemplars
           </label>
         )}
         {!loading && mode === 'graph' && answered.length > 0 && (

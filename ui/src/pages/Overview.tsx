@@ -8,6 +8,9 @@ import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
 import { useLoad } from '../app/useLoad';
 import { Sparkline } from '../charts/Sparkline';
+import { formatMicros } from '../traces/duration';
+import { rateText, shareText } from '../traces/rates';
+import { searchHref } from '../traces/searchState';
 import { bytes, cores, coresOf, percent } from './format';
 import { loadOverview, type Overview, type PodRow, type Workload } from './overviewData';
 import { PodDrawer } from './PodDrawer';
@@ -41,7 +44,7 @@ function Tile({ title, value, detail, bad, children, href }: { title: string; va
 
 function Summary({ data }: { data: Overview }) {
   const { color } = useTheme();
-  const { workloads, pods, targets, node } = data;
+  const { workloads, pods, targets, node, requests } = data;
   const up = targets.filter((t) => t.health === 'up').length;
   const ready = pods.filter((p) => p.ready).length;
   const restarts = pods.reduce((sum, p) => sum + p.restarts, 0);
@@ -55,6 +58,19 @@ function Summary({ data }: { data: Overview }) {
         <Tile title="Pods" value={`${ready} / ${pods.length}`} detail={`ready, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`} bad={ready < pods.length} />
       )}
       <Tile title="Targets" href="/targets" value={`${up} / ${targets.length}`} detail={targets.length === 0 ? 'nothing is scraped yet' : 'up'} bad={up < targets.length} />
+      {requests.rate !== undefined && (
+        <Tile
+          title="Requests"
+          href="/services"
+          value={rateText(requests.rate)}
+          detail={`${shareText(requests.errors)} errors${requests.p95 === undefined ? '' : `, p95 ${formatMicros(requests.p95 * 1000)}`}`}
+          bad={(requests.errors ?? 0) > 0.01}
+        >
+          <Link className="tile-link" href="/traces">
+            Traces
+          </Link>
+        </Tile>
+      )}
       {node.cpu !== undefined && (
         <Tile title="CPU of the machine" value={percent(node.cpu)} detail={`of ${node.cores ?? '?'} cores`}>
           <Sparkline values={node.history} color={color('blue')} fill={0.15} width={120} height={34} min={0} />
@@ -94,6 +110,7 @@ function Workloads({ workloads }: { workloads: Workload[] }) {
               <th className="number">Ready</th>
               <th className="number">Available</th>
               <th className="number">Autoscaling</th>
+              <th aria-label="Traces" />
             </tr>
           </thead>
           <tbody>
@@ -108,6 +125,11 @@ function Workloads({ workloads }: { workloads: Workload[] }) {
                 <td className={w.ready < w.desired ? 'number bad' : 'number'}>{w.ready}</td>
                 <td className={w.available < w.desired ? 'number bad' : 'number'}>{w.available}</td>
                 <td className="number muted">{w.limits ? `${w.limits.min} – ${w.limits.max}` : '–'}</td>
+                <td className="number">
+                  <Link href={searchHref({ service: w.name })} aria-label={`Traces of ${w.name}`}>
+                    traces
+                  </Link>
+                </td>
               </tr>
             ))}
           </tbody>
@@ -258,6 +280,11 @@ export default function OverviewPage() {
       {data && (
         <>
           <Summary data={data} />
+          {opened && !pod && data.pods.length > 0 && (
+            <div className="notice" role="status">
+              The pod <strong>{opened}</strong> is not there any more: its metrics are still in <Link href={`/explore?q=${encodeURIComponent(`{pod="${opened.split('/').at(-1)}"}`)}`}>explore</Link>, its log is not.
+            </div>
+          )}
           <TroubledPods data={data} onOpen={open} />
           <TroubledTargets data={data} />
           {data.workloads.length > 0 && <Workloads workloads={data.workloads} />}
@@ -270,7 +297,7 @@ export default function OverviewPage() {
           )}
         </>
       )}
-      {pod && <PodDrawer pod={pod} range={range} onClose={() => setParameters({ pod: undefined })} />}
+      {pod && <PodDrawer pod={pod} range={range} onClose={() => setParameters({ pod: undefined, log: undefined })} />}
     </div>
   );
 }

@@ -1,7 +1,8 @@
 /** One pod: its CPU and memory over time, its events where the server has them, and the end of its log. Opens over the overview. */
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { listEvents, podLog } from '../api/kubernetes';
+import { containersOf, listEvents, listPods, podLog } from '../api/kubernetes';
 import { Icon } from '../app/icons';
+import { Link, useUrl } from '../app/router';
 import { useTheme } from '../app/theme';
 import { useTick, zoomTo } from '../app/time';
 import { useLoad } from '../app/useLoad';
@@ -10,11 +11,15 @@ import type { PanelModel } from '../grafana/model';
 import { fetchPanel, QueryShare } from '../panels/fetch';
 import { seriesOfResult, timeseriesModel } from '../panels/timeseriesModel';
 import { formatAbsolute, type TimeRange } from '../time/range';
-import { readLogLine } from './logLine';
+import { readLogLine, traceIdOf } from './logLine';
+import { searchHref } from '../traces/searchState';
+import { formatTags } from '../traces/tags';
 import type { PodRow } from './overviewData';
 import { eventsOf, eventTime } from './podTroubles';
 
 const tailLines = 500;
+/** Where the lines of one trace are looked for: it may be some time ago. */
+const tailOfTrace = 10_000;
 
 function panelsOf(pod: PodRow): PanelModel[] {
   const matchers = `namespace="${pod.namespace}",pod="${pod.name}"`;
@@ -75,8 +80,14 @@ function Events({ pod }: { pod: PodRow }) {
 
 function LogText({ line }: { line: string }) {
   const { clock, level, text } = readLogLine(line);
+  const trace = traceIdOf(line);
   return (
     <>
+      {trace && (
+        <Link className="log-trace" href={`/trace/${trace}`} title={`Open trace ${trace}`}>
+          trace
+        </Link>
+      )}
       {clock && <span className="log-clock">{clock} </span>}
       {level && <span className={`log-level level-${level}`}>{level.padEnd(5)} </span>}
       {text}
@@ -85,31 +96,60 @@ function LogText({ line }: { line: string }) {
   );
 }
 
+/** A pod with a sidecar has several logs. Undefined until they are known; a server without the pods API has one log. */
+function useContainers(pod: PodRow): string[] | undefined {
+  const { value, error } = useLoad(
+    async (signal) => {
+      const found = (await listPods(pod.namespace, signal)).find((p) => p.metadata.name === pod.name);
+      return found ? containersOf(found) : [];
+    },
+    [pod.namespace, pod.name],
+  );
+  return error ? [] : value;
+}
+
 function LogView({ pod }: { pod: PodRow }) {
-  const [asked, setAsked] = useState(0);
-  const [filter, setFilter] = useState('');
+  const asked = useUrl().searchParams.get('log') ?? '';
+  const [again, setAgain] = useState(0);
+  const [filter, setFilter] = useState(asked);
+  const [chosen, setChosen] = useState<string | undefined>();
+  const containers = useContainers(pod);
+  const container = chosen ?? containers?.[0];
   const tick = useTick();
   const box = useRef<HTMLPreElement>(null);
-  const { value: log, error } = useLoad((signal) => podLog(pod, tailLines, signal), [pod.namespace, pod.name, asked, tick]);
+  // a trace that was asked for may be many lines ago
+  const tail = asked ? tailOfTrace : tailLines;
+  const { value: log, error } = useLoad(
+    (signal) => (containers === undefined ? Promise.resolve(undefined) : podLog({ namespace: pod.namespace, name: pod.name, container }, tail, signal)),
+    [pod.namespace, pod.name, container, containers, again, tick, tail],
+  );
   const lines = useMemo(() => (log ?? '').replace(/\n$/, '').split('\n'), [log]);
   const shown = filter ? lines.filter((line) => line.toLowerCase().includes(filter.toLowerCase())) : lines;
   useEffect(() => {
     const pre = box.current;
     if (pre) pre.scrollTop = pre.scrollHeight;
   }, [log]);
+  useEffect(() => setFilter(asked), [asked]);
   return (
     <section className="log">
       <div className="log-head">
         <h3>Log</h3>
+        {(containers?.length ?? 0) > 1 && (
+          <select aria-label="Container" value={container} onChange={(event) => setChosen(event.target.value)}>
+            {containers?.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        )}
         <input type="search" placeholder="Filter lines" aria-label="Filter log lines" value={filter} onChange={(event) => setFilter(event.target.value)} />
-        <button type="button" className="button icon-button" aria-label="Read the log again" title="Read the log again" onClick={() => setAsked(asked + 1)}>
+        <button type="button" className="button icon-button" aria-label="Read the log again" title="Read the log again" onClick={() => setAgain(again + 1)}>
           <Icon name="refresh" />
         </button>
       </div>
       {error && <p className="notice error">The log could not be read: {error}</p>}
-      <pre ref={box} tabIndex={0} aria-label={`Last ${tailLines} lines of ${pod.name}`}>
-        {log !== undefined && shown.join('') === '' && (filter ? 'No line matches.' : 'The pod has written nothing yet.')}
-        {shown.map((line, i) => (
+      <pre ref={box} tabIndex={0} aria-label={`Last ${tail} lines of ${pod.name}`}>
+        {log !== undefined && shown.join('') === '' && (filter ? `No line of the last ${tail} matches.` : 'The pod has written nothing yet.')}
+        {shown.slice(-tailLines).map((line, i) => (
           <LogText key={i} line={line} />
         ))}
       </pre>
@@ -140,7 +180,8 @@ export function PodDrawer({ pod, range, onClose }: { pod: PodRow; range: TimeRan
           <p className="muted">
             {pod.namespace} · {pod.waiting ?? pod.phase}
             {pod.ip && ` · ${pod.ip}`}
-            {pod.node && ` · on ${pod.node}`} · {pod.restarts} {pod.restarts === 1 ? 'restart' : 'restarts'}
+            {pod.node && ` · on ${pod.node}`} · {pod.restarts} {pod.restarts === 1 ? 'restart' : 'restarts'} ·{' '}
+            <Link href={searchHref({ service: pod.workload, tags: formatTags({ 'k8s.pod.name': pod.name }) })}>traces</Link>
           </p>
         </div>
         <button ref={close} type="button" className="button icon-button" aria-label="Close" title="Close" onClick={onClose}>

@@ -7,8 +7,9 @@ import { useLoad } from '../app/useLoad';
 import '../styles/traces.css';
 import { serviceColors } from '../traces/colors';
 import { formatMicros } from '../traces/duration';
+import { rateText, shareText } from '../traces/rates';
 import { searchHref } from '../traces/searchState';
-import { loadServiceMap, rateText, shareText, type ServiceMap } from '../traces/serviceData';
+import { loadServiceMap, type ServiceMap } from '../traces/serviceData';
 import { ServiceGraph } from '../traces/ServiceGraph';
 
 const sources: Record<ServiceMap['source'], string> = {

@@ -76,11 +76,9 @@ function SideCells({ side, id, longest, color }: { side: Side | undefined; id: s
               <span className="bar-fill" style={{ width: `${Math.max(0.5, (100 * side.duration) / longest)}%`, background: color }} />
             </span>
             <span className="diff-time">{formatMicros(side.duration)}</span>
-            {side.errors > 0 && (
-              <span className="bad" title={side.errors === 1 ? 'one failed' : `${side.errors} failed`}>
-                <Icon name="warning" size={12} />
-              </span>
-            )}
+            <span className="diff-failed" title={side.errors > 0 ? `${side.errors} failed` : undefined}>
+              {side.errors > 0 && <Icon name="warning" size={12} />}
+            </span>
           </Link>
         )}
       </td>

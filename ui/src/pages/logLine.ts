@@ -9,6 +9,12 @@ export interface LogLine {
   text: string;
 }
 
+/** The id of the trace that a line was written in, in JSON or as `trace_id=…`. Zeros are no trace. */
+export function traceIdOf(line: string): string | undefined {
+  const id = /\btrace_?id"?\s*[=:]\s*"?([\da-f]{32}|[\da-f]{16})\b/i.exec(line)?.[1];
+  return id && /[^0]/.test(id) ? id.toLowerCase() : undefined;
+}
+
 const two = (n: number, width = 2) => String(n).padStart(width, '0');
 
 function clockOf(value: unknown): string | undefined {

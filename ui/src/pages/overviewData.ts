@@ -50,12 +50,15 @@ export interface Overview {
   pods: PodRow[];
   troubles: PodTrouble[];
   targets: Target[];
+  /** Of the requests that spans tell about; empty without any. Requests a second, a share from 0 to 1, milliseconds. */
+  requests: { rate?: number; errors?: number; p95?: number };
   /** Shares from 0 to 1, and bytes. */
   node: { cpu?: number; memory?: number; memoryUsed?: number; memoryTotal?: number; cores?: number; history: (number | null)[] };
 }
 
 const cpuByPod = 'sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[2m]))';
 const nodeCpu = '1 - avg(rate(node_cpu_seconds_total{mode="idle"}[2m]))';
+const serverSpans = 'span_kind=~".*(SERVER|server)"';
 
 const queries = {
   desired: 'kube_deployment_spec_replicas',
@@ -81,6 +84,9 @@ const queries = {
   nodeCores: 'count(node_cpu_seconds_total{mode="idle"})',
   nodeMemory: 'sum(node_memory_MemTotal_bytes)',
   nodeMemoryAvailable: 'sum(node_memory_MemAvailable_bytes)',
+  requests: `sum(rate(traces_span_metrics_calls_total{${serverSpans}}[5m]))`,
+  requestErrors: `sum(rate(traces_span_metrics_calls_total{${serverSpans},status_code=~".*(ERROR|error)"}[5m]))`,
+  requestP95: `histogram_quantile(0.95, sum by (le) (rate(traces_span_metrics_duration_milliseconds_bucket{${serverSpans}}[5m])))`,
 };
 
 export type Answers = Record<keyof typeof queries, Sample[]>;
@@ -183,6 +189,14 @@ async function history(expr: string, range: TimeRange, signal: AbortSignal) {
   return queryRange({ expr, start, end, step }, signal);
 }
 
+/** From the series made of spans, where there are spans. */
+export function requestsOf(a: Pick<Answers, 'requests' | 'requestErrors' | 'requestP95'>): Overview['requests'] {
+  const finite = (samples: Sample[]) => samples.map((s) => s.value).find(Number.isFinite);
+  const rate = finite(a.requests);
+  if (rate === undefined) return {};
+  return { rate, errors: rate > 0 ? Math.min(1, (finite(a.requestErrors) ?? 0) / rate) : 0, p95: finite(a.requestP95) };
+}
+
 export async function loadOverview(range: TimeRange, signal: AbortSignal): Promise<Overview> {
   const names = Object.keys(queries) as (keyof typeof queries)[];
   const [answers, podHistory, nodeHistory, targets] = await Promise.all([
@@ -201,6 +215,7 @@ export async function loadOverview(range: TimeRange, signal: AbortSignal): Promi
     pods,
     troubles: await troublesOf(pods, signal),
     targets,
+    requests: requestsOf(a),
     node: {
       cpu: a.nodeCpu[0]?.value,
       cores: a.nodeCores[0]?.value,

@@ -1,10 +1,12 @@
 /** The time series panel: chart, legend, and a limit on how many series are drawn at once. Input: the panel's result. */
 import { useMemo, useState } from 'react';
+import { navigate } from '../app/router';
 import { zoomOutFrom, zoomTo } from '../app/time';
 import { Legend, type LegendOptions } from '../charts/Legend';
 import type { ChartModel } from '../charts/model';
 import { TimeChart } from '../charts/TimeChart';
 import type { TooltipOptions } from '../charts/tooltip';
+import { chartExemplars } from './exemplars';
 import { NoData } from './NoData';
 import { describeInfinite, infiniteSeries, seriesLimit, seriesOfFrames, seriesOfResult, timeseriesModel } from './timeseriesModel';
 import type { PanelProps } from './types';
@@ -43,8 +45,9 @@ export function TimeseriesPanel({ panel, result, frames, theme, syncKey, sharedT
   const limited = !all && series.length > seriesLimit;
   const model = useMemo(() => {
     const drawn = limited ? series.slice(0, seriesLimit) : series;
-    return timeseriesModel({ panel, series: drawn, step: result.step, theme });
-  }, [panel, series, limited, result.step, theme]);
+    const drawable = timeseriesModel({ panel, series: drawn, step: result.step, theme });
+    return { ...drawable, exemplars: chartExemplars(result, drawable) };
+  }, [panel, series, limited, result, theme]);
   const visible = useMemo(() => withHidden(model, hidden), [model, hidden]);
   const legend = useMemo(() => legendOptions(panel.options), [panel.options]);
   const empty = series.length === 0 || series.every((s) => s.values.every((v) => v === null));
@@ -78,6 +81,7 @@ export function TimeseriesPanel({ panel, result, frames, theme, syncKey, sharedT
           onZoom={zoomTo}
           onZoomOut={() => zoomOutFrom(result.range)}
           onDrawn={onDrawn}
+          onFollow={navigate}
           label={`${panel.title || 'Panel'}: time series chart of ${series.length} series`}
         />
         {legend.mode !== 'hidden' && <Legend series={model.series} options={legend} hidden={hidden} onHide={setHidden} />}

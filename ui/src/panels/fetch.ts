@@ -2,7 +2,8 @@
  * From a panel's targets to their results. Input: the panel, the values of variables, the time range and the panel's width in pixels. Output: one
  * result per target, from the Prometheus API; equal queries of one dashboard load share one request.
  */
-import { queryInstant, queryRange, type InstantResult, type RangeResult } from '../api/prometheus';
+import { errorText, isAbort } from '../api/http';
+import { queryExemplars, queryInstant, queryRange, type Exemplar, type InstantResult, type RangeResult } from '../api/prometheus';
 import { interpolateQuery, interpolateText, type Scope } from '../grafana/interpolate';
 import { seriesNames } from '../grafana/legend';
 import type { PanelModel, QueryTarget } from '../grafana/model';
@@ -20,6 +21,9 @@ export interface TargetResult {
   expr: string;
   range?: RangeResult;
   instant?: InstantResult;
+  exemplars?: Exemplar[];
+  /** Why there are none, where asking for them failed: the panel is drawn without them. */
+  exemplarProblem?: string;
   /** Display name of each series or sample. */
   names: string[];
 }
@@ -36,6 +40,7 @@ export interface PanelResult {
 export class QueryShare {
   private readonly ranges = new Map<string, Promise<RangeResult>>();
   private readonly instants = new Map<string, Promise<InstantResult>>();
+  private readonly exemplarLists = new Map<string, Promise<Exemplar[]>>();
 
   constructor(private readonly signal: AbortSignal) {}
 
@@ -47,6 +52,10 @@ export class QueryShare {
 
   instant(expr: string, time: number): Promise<InstantResult> {
     return this.once(this.instants, `${time} ${expr}`, () => queryInstant(expr, time, this.signal));
+  }
+
+  exemplars(expr: string, start: number, end: number): Promise<Exemplar[]> {
+    return this.once(this.exemplarLists, `${start} ${end} ${expr}`, () => queryExemplars(expr, start, end, this.signal));
   }
 
   private once<T>(known: Map<string, Promise<T>>, key: string, ask: () => Promise<T>): Promise<T> {
@@ -102,6 +111,15 @@ function minIntervalOf(panel: PanelModel, target: QueryTarget, scope: Scope): nu
   return text ? parseDuration(interpolateText(text, scope)) : undefined;
 }
 
+async function addExemplars(result: TargetResult, asked: Promise<Exemplar[]>): Promise<void> {
+  try {
+    result.exemplars = await asked;
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    result.exemplarProblem = `exemplars could not be read: ${errorText(error)}`;
+  }
+}
+
 async function fetchTarget(request: PanelRequest, target: QueryTarget, share: QueryShare) {
   const { panel, scope, range } = request;
   const own = minIntervalOf(panel, target, scope);
@@ -116,7 +134,9 @@ async function fetchTarget(request: PanelRequest, target: QueryTarget, share: Qu
   if (wantsInstant) result.instant = await share.instant(expr, range.to);
   if (wantsRange && !wantsInstant) {
     const { start, end } = alignRange(range, step);
-    result.range = await share.range(expr, start, end, step);
+    const asked = target.exemplar && panel.type === 'timeseries' ? share.exemplars(expr, range.from, range.to) : undefined;
+    const [answer] = await Promise.all([share.range(expr, start, end, step), asked && addExemplars(result, asked)]);
+    result.range = answer;
   }
   const labels = (result.range?.series ?? result.instant?.samples ?? []).map((s) => s.labels);
   result.names = seriesNames(labels, expr, format);
@@ -127,7 +147,7 @@ export async function fetchPanel(request: PanelRequest, share: QueryShare): Prom
   const range = panelRange(request.panel, request.range);
   const targets = (request.panel.targets ?? []).filter((t) => !t.hide && t.expr?.trim());
   const answers = await Promise.all(targets.map((t) => fetchTarget({ ...request, range }, t, share)));
-  const notices = answers.flatMap(({ result }) => (result.range ?? result.instant)?.notices ?? []);
+  const notices = answers.flatMap(({ result }) => [...((result.range ?? result.instant)?.notices ?? []), ...(result.exemplarProblem ? [result.exemplarProblem] : [])]);
   return {
     targets: answers.map((a) => a.result),
     notices: [...new Set(notices)],

@@ -3,8 +3,9 @@ import { useMemo, useState } from 'react';
 import { Link } from '../app/router';
 import { formatMicros } from './duration';
 import { edgePath, layoutGraph, type PlacedEdge } from './graphLayout';
+import { rateText, shareText } from './rates';
 import { searchHref } from './searchState';
-import { rateText, shareText, type ServiceEdge, type ServiceMap, type ServiceNode } from './serviceData';
+import type { ServiceEdge, ServiceMap, ServiceNode } from './serviceData';
 
 const box = { nodeWidth: 196, nodeHeight: 58, layerGap: 120, nodeGap: 26 };
 const badShare = 0.01;
@@ -56,6 +57,7 @@ function NodeBox({ node, x, y, color, dimmed, href, onHover }: { node: ServiceNo
 
 export function ServiceGraph({ map, range, colorOf }: ServiceGraphProps) {
   const [hovered, setHovered] = useState<string | undefined>();
+  const [fitted, setFitted] = useState(false);
   const names = map.nodes.map((n) => n.name);
   // a refresh with the same services keeps their places
   const shape = JSON.stringify([names, map.edges.map((e) => [e.from, e.to])]);
@@ -66,53 +68,68 @@ export function ServiceGraph({ map, range, colorOf }: ServiceGraphProps) {
   const near = (edge: { from: string; to: string }) => edge.from === hovered || edge.to === hovered;
   const neighbours = new Set(layout.edges.filter(near).flatMap((e) => [e.from, e.to]));
   const crowded = layout.edges.length > 24;
+  const large = layout.height > window.innerHeight - 260 || layout.width > window.innerWidth - 40;
   return (
-    <div className="graph-scroll" tabIndex={0} role="group" aria-label={`Graph of ${names.length} services and ${layout.edges.length} calls`}>
-      <svg className="service-graph" width={layout.width} height={layout.height} viewBox={`0 0 ${layout.width} ${layout.height}`}>
-        <defs>
-          {['', 'bad'].map((kind) => (
-            <marker key={kind} id={`arrow${kind}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
-              <path className={`graph-arrow ${kind}`} d="M0 0.5L7.5 4L0 7.5z" />
-            </marker>
+    <>
+      {large && (
+        <div className="graph-bar">
+          <label className="check">
+            <input type="checkbox" checked={fitted} onChange={(event) => setFitted(event.target.checked)} />
+            Fit into the window
+          </label>
+        </div>
+      )}
+      <div className="graph-scroll" tabIndex={0} role="group" aria-label={`Graph of ${names.length} services and ${layout.edges.length} calls`}>
+        <svg className={large && fitted ? 'service-graph fitted' : 'service-graph'} width={layout.width} height={layout.height} viewBox={`0 0 ${layout.width} ${layout.height}`}>
+          <defs>
+            {['', 'bad'].map((kind) => (
+              <marker key={kind} id={`arrow${kind}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto">
+                <path className={`graph-arrow ${kind}`} d="M0 0.5L7.5 4L0 7.5z" />
+              </marker>
+            ))}
+          </defs>
+          {layout.edges.map((placed) => {
+            const edge = edges.get(`${placed.from}\n${placed.to}`);
+            if (!edge) return null;
+            const bad = (edge.errors ?? 0) >= badShare;
+            const dimmed = hovered !== undefined && !near(placed);
+            const text = `${placed.from} calls ${placed.to}: ${callsText(edge)}${edge.errors === undefined ? '' : `, ${shareText(edge.errors)} errors`}${edge.p95 === undefined ? '' : `, p95 ${formatMicros(edge.p95)}`}`;
+            const line = edgePath(placed.points);
+            return (
+              <Link key={`${placed.from} ${placed.to}`} href={searchHref({ service: placed.to }, range)} tabIndex={-1} aria-hidden="true">
+                <g className={`graph-edge ${bad ? 'failing' : ''} ${dimmed ? 'dimmed' : ''} ${placed.back ? 'back' : ''}`}>
+                  <title>{text}</title>
+                  <path className="graph-touch" d={line} />
+                  <path className="graph-line" d={line} strokeWidth={widthOf(edge, most)} markerEnd={`url(#arrow${bad ? 'bad' : ''})`} />
+                </g>
+              </Link>
+            );
+          })}
+          {layout.edges.map((placed) => {
+            const edge = edges.get(`${placed.from}\n${placed.to}`);
+            const { x, y } = labelPlace(placed);
+            if (!edge || (hovered === undefined ? crowded : !near(placed))) return null;
+            return (
+              <text key={`${placed.from} ${placed.to}`} className="graph-calls" x={x} y={y} textAnchor="middle" aria-hidden="true">
+                {callsText(edge)}
+                {(edge.errors ?? 0) >= badShare && <tspan className="graph-bad"> {shareText(edge.errors)}</tspan>}
+              </text>
+            );
+          })}
+          {layout.nodes.map(({ name, x, y }) => (
+            <NodeBox
+              key={name}
+              node={nodes.get(name) as ServiceNode}
+              x={x}
+              y={y}
+              color={colorOf(name)}
+              dimmed={hovered !== undefined && hovered !== name && !neighbours.has(name)}
+              href={searchHref({ service: name }, range)}
+              onHover={setHovered}
+            />
           ))}
-        </defs>
-        {layout.edges.map((placed) => {
-          const edge = edges.get(`${placed.from}\n${placed.to}`);
-          if (!edge) return null;
-          const bad = (edge.errors ?? 0) >= badShare;
-          const dimmed = hovered !== undefined && !near(placed);
-          const text = `${placed.from} calls ${placed.to}: ${callsText(edge)}${edge.errors === undefined ? '' : `, ${shareText(edge.errors)} errors`}${edge.p95 === undefined ? '' : `, p95 ${formatMicros(edge.p95)}`}`;
-          const line = edgePath(placed.points);
-          const { x, y } = labelPlace(placed);
-          return (
-            <Link key={`${placed.from} ${placed.to}`} href={searchHref({ service: placed.to }, range)} tabIndex={-1} aria-hidden="true">
-              <g className={`graph-edge ${bad ? 'failing' : ''} ${dimmed ? 'dimmed' : ''} ${placed.back ? 'back' : ''}`}>
-                <title>{text}</title>
-                <path className="graph-touch" d={line} />
-                <path className="graph-line" d={line} strokeWidth={widthOf(edge, most)} markerEnd={`url(#arrow${bad ? 'bad' : ''})`} />
-                {(!crowded || near(placed)) && (
-                  <text className="graph-calls" x={x} y={y - 5} textAnchor="middle">
-                    {callsText(edge)}
-                    {bad && <tspan className="graph-bad"> {shareText(edge.errors)}</tspan>}
-                  </text>
-                )}
-              </g>
-            </Link>
-          );
-        })}
-        {layout.nodes.map(({ name, x, y }) => (
-          <NodeBox
-            key={name}
-            node={nodes.get(name) as ServiceNode}
-            x={x}
-            y={y}
-            color={colorOf(name)}
-            dimmed={hovered !== undefined && hovered !== name && !neighbours.has(name)}
-            href={searchHref({ service: name }, range)}
-            onHover={setHovered}
-          />
-        ))}
-      </svg>
-    </div>
+        </svg>
+      </div>
+    </>
   );
 }

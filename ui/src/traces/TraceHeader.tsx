@@ -18,32 +18,36 @@ const plural = (count: number, one: string, more = `${one}s`) => `${count.toLoca
 
 const shownShares = 8;
 
+const timeOf = (path: Segment[], kind: Segment['kind']): number => path.reduce((sum, s) => (s.kind === kind ? sum + s.to - s.from : sum), 0);
+
 function PathShares({ trace, path, colorOf }: Omit<TraceHeaderProps, 'onFind'>) {
-  const shares = useMemo(() => pathShares(trace, path), [trace, path]);
+  const shares = useMemo(() => pathShares(trace, path.filter((s) => s.kind === 'work')), [trace, path]);
   const total = shares.reduce((sum, s) => sum + s.time, 0);
   if (total === 0) return null;
+  const later = timeOf(path, 'later');
+  const waiting = timeOf(path, 'wait');
   const percent = (time: number) => `${((100 * time) / total).toFixed(time / total < 0.1 ? 1 : 0)} %`;
-  const color = (service: string) => (service === '' ? 'var(--border-strong)' : colorOf(service));
   const rest = shares.slice(shownShares).reduce((sum, s) => sum + s.time, 0);
   return (
     <details className="path-shares">
-      <summary title="What the duration of the trace consists of">
+      <summary title="What the duration of the request consists of">
         <span className="path-label">Critical path</span>
         <span className="path-bar" aria-hidden="true">
           {shares.map((s) => (
-            <span key={`${s.service} ${s.operation}`} style={{ width: `${(100 * s.time) / total}%`, background: color(s.service) }} title={`${s.service} ${s.operation}: ${percent(s.time)}`} />
+            <span key={`${s.service} ${s.operation}`} style={{ width: `${(100 * s.time) / total}%`, background: colorOf(s.service) }} title={`${s.service} ${s.operation}: ${percent(s.time)}`} />
           ))}
         </span>
         <span className="path-top">
-          {shares[0]?.service} {shares[0]?.operation} {percent(shares[0]?.time ?? 0)}
+          {shares[0]?.service} {shares[0]?.operation} {percent(shares[0]?.time ?? 0)} of {formatMicros(total)}
+          {later + waiting > 0 && `, and ${formatMicros(later + waiting)} until its last consequence${waiting > 0 ? `, ${formatMicros(waiting)} of them waiting` : ''}`}
         </span>
       </summary>
       <ul>
         {shares.slice(0, shownShares).map((s) => (
           <li key={`${s.service} ${s.operation}`}>
-            <span className="service-dot" style={{ background: color(s.service) }} />
+            <span className="service-dot" style={{ background: colorOf(s.service) }} />
             <span>
-              {s.service && <b>{s.service}</b>} {s.operation}
+              <b>{s.service}</b> {s.operation}
             </span>
             <span className="number">{formatMicros(s.time)}</span>
             <span className="number muted">{percent(s.time)}</span>

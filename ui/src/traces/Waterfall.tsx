@@ -44,7 +44,7 @@ function Track({ span, view, color, path }: Pick<RowProps, 'span' | 'view' | 'co
   const from = Math.max(0, left);
   const to = Math.min(100, right);
   const visible = right >= 0 && left <= 100;
-  const place = to < 86 ? { left: `${to}%`, marginLeft: 6 } : from > 14 ? { right: `${100 - from}%`, marginRight: 6 } : { left: `${from}%`, marginLeft: 6 };
+  const place = to < 86 ? { left: `${to}%`, marginLeft: 6 } : from > 14 ? { right: `${100 - from}%`, marginRight: 6 } : { left: `${(from + to) / 2}%` };
   const inside = !(to < 86) && !(from > 14);
   return (
     <div className="span-track">
@@ -60,7 +60,7 @@ function Track({ span, view, color, path }: Pick<RowProps, 'span' | 'view' | 'co
           {span.events.map((event, i) => (
             <span key={i} className="span-event" style={{ left: `${share(event.at, view)}%` }} title={`${event.name} at ${formatMicros(event.at)}`} />
           ))}
-          <span className={`span-duration ${inside ? 'inside' : ''}`} style={place}>
+          <span className={`span-duration ${inside ? 'inside' : to < 86 ? '' : 'before'}`} style={place}>
             {text}
           </span>
         </>

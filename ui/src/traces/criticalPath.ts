@@ -100,14 +100,13 @@ export interface PathShare {
   time: number;
 }
 
-/** What the path consists of, the largest first. Waiting is of nobody. */
+/** What the parts of a path consist of, the largest first. */
 export function pathShares(trace: Trace, path: Segment[]): PathShare[] {
   const shares = new Map<string, PathShare>();
-  for (const { span, from, to, kind } of path) {
+  for (const { span, from, to } of path) {
     const { service, operation } = trace.spans[span] as Span;
-    const waiting = kind === 'wait';
-    const key = waiting ? '' : `${service}\n${operation}`;
-    const share = shares.get(key) ?? (waiting ? { service: '', operation: 'waiting between spans', time: 0 } : { service, operation, time: 0 });
+    const key = `${service}\n${operation}`;
+    const share = shares.get(key) ?? { service, operation, time: 0 };
     shares.set(key, share);
     share.time += to - from;
   }
