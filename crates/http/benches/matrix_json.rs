@@ -51,6 +51,7 @@ fn state() -> ApiState {
         head: Box::new(HeadStats::default),
         targets: None,
         workloads: None,
+        kafka: None,
         spans: None,
         sampling: Arc::default(),
         dashboards: Arc::new(Catalog::new()),

@@ -1,7 +1,8 @@
 //! What exporters of a cluster would say of this machine's pods: targets for tidewatch's own scraper.
 //!
-//! Input: the runtime. Output: text 0.0.4 at one path for each of kube-state-metrics, cAdvisor and node-exporter, on a
-//! listener of its own, so that they are scraped like any other target. The text itself is the runtime's.
+//! Input: the runtime, and an exporter that asks Kafka. Output: text 0.0.4 at one path for each of kube-state-metrics,
+//! cAdvisor, node-exporter and kafka_exporter, on a listener of its own, so that they are scraped like any other target. The
+//! text itself is theirs.
 
 use crate::Shared;
 use crate::endpoint::{Takes, endpoint};
@@ -20,6 +21,9 @@ pub const CADVISOR_METRICS_PATH: &str = "/metrics/cadvisor";
 /// Where node-exporter's metrics are served.
 pub const NODE_METRICS_PATH: &str = "/metrics/node";
 
+/// Where kafka_exporter's metrics are served.
+pub const KAFKA_METRICS_PATH: &str = "/metrics/kafka";
+
 type Write = fn(&dyn Workloads, &mut String);
 
 pub(crate) fn routes() -> Router<Shared> {
@@ -28,11 +32,23 @@ pub(crate) fn routes() -> Router<Shared> {
         (CADVISOR_METRICS_PATH, |workloads, out| workloads.cadvisor_metrics(out)),
         (NODE_METRICS_PATH, |workloads, out| workloads.node_metrics(out)),
     ];
-    sources.into_iter().fold(Router::new(), |routes, (path, write)| {
+    let routes = Router::new().route(KAFKA_METRICS_PATH, endpoint(Takes::GetOrHead, kafka));
+    sources.into_iter().fold(routes, |routes, (path, write)| {
         let serve =
             move |State(shared): State<Shared>, headers: HeaderMap| exposition(shared, headers, write);
         routes.route(path, endpoint(Takes::GetOrHead, serve))
     })
+}
+
+async fn kafka(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let Some(exporter) = &shared.state.kafka else {
+        let hint = "no Kafka is watched here: run one with `tidewatch up`, or name one with --kafka-bootstrap\n";
+        return text(StatusCode::NOT_FOUND, hint);
+    };
+    let mut out = String::with_capacity(16 * 1024);
+    exporter.page(&mut out).await;
+    let encoding = Encoding::accepted_by(&headers);
+    EncodedBody::new(out.into_bytes(), encoding).into_response(Exposition::Text.content_type())
 }
 
 async fn exposition(shared: Shared, headers: HeaderMap, write: Write) -> Response {

@@ -34,7 +34,7 @@ mod sources;
 mod state;
 mod ui;
 
-pub use cluster_metrics::{CADVISOR_METRICS_PATH, KUBE_STATE_METRICS_PATH, NODE_METRICS_PATH};
+pub use cluster_metrics::{CADVISOR_METRICS_PATH, KAFKA_METRICS_PATH, KUBE_STATE_METRICS_PATH, NODE_METRICS_PATH};
 pub use error::ServerError;
 pub use gate::QueryLimits;
 pub use listen::{ListenerSpec, Serves};

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 pub enum Serves {
     /// The page and every API.
     Everything,
-    /// The metrics of kube-state-metrics, cAdvisor and node-exporter.
+    /// The metrics of kube-state-metrics, cAdvisor, node-exporter and kafka_exporter.
     ClusterMetrics,
     /// OTLP over HTTP: spans come in.
     Otlp,

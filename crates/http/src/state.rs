@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
+use tidewatch_broker::Exporter;
 use tidewatch_dashboard::Catalog;
 use tidewatch_model::{Clock, Select};
 use tidewatch_promql::EngineOptions;
@@ -33,6 +34,8 @@ pub struct ApiState {
     pub targets: Option<Arc<dyn Targets>>,
     /// The pods and their metrics.
     pub workloads: Option<Arc<dyn Workloads>>,
+    /// What asks Kafka for its metrics.
+    pub kafka: Option<Arc<Exporter>>,
     /// Where spans that come in over OTLP go; without it they are refused.
     pub spans: Option<SpanReception>,
     /// What remote samplers are told.

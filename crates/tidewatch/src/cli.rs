@@ -2,6 +2,8 @@
 //!
 //! Input: the process's arguments. Output: plain values for the commands. Nothing is read or started here.
 
+use crate::broker::BrokerArgs;
+use crate::sidecar::SidecarArgs;
 use crate::trace_args::TraceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
@@ -45,6 +47,14 @@ pub(crate) enum Command {
     ///
     /// Prints a table for an instant query and draws a plot for a range.
     Query(QueryArgs),
+    /// Run a Kafka-compatible broker
+    ///
+    /// One node without replication for development and tests: any Kafka client works. `up` runs one for each Kafka object.
+    Broker(BrokerArgs),
+    /// Run the pub/sub part of a Dapr sidecar, with daprd's own flags
+    ///
+    /// `up` runs one in every pod with the annotation dapr.io/enabled.
+    Sidecar(SidecarArgs),
     /// Kills process groups when the parent is gone; started by `up` itself
     #[command(hide = true)]
     Guard {
@@ -89,6 +99,10 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
 
+    /// Which Kafka is watched: HOST:PORT of any of its brokers; repeatable. Default: the one that runs here
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub(crate) kafka_bootstrap: Vec<String>,
+
     /// Switches something on by its name in Prometheus: promql-experimental-functions
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
@@ -132,6 +146,10 @@ pub(crate) struct ServeArgs {
     /// Where spans come in, how long they stay, and which.
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
+
+    /// Watch a Kafka: HOST:PORT of any of its brokers; repeatable
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    pub(crate) kafka_bootstrap: Vec<String>,
 
     /// Switches something on by its name in Prometheus: promql-experimental-functions
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]

@@ -11,6 +11,9 @@ mod pipeline;
 mod serve;
 mod up;
 
+mod broker;
+mod sidecar;
+
 mod addresses;
 mod signals;
 mod status;
@@ -23,7 +26,7 @@ mod terminal;
 mod failure;
 
 use clap::Parser;
-use cli::{Cli, Command, LogArgs};
+use cli::{Cli, Command, LogArgs, LogFormat};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -51,6 +54,12 @@ fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> 
         Command::Up(args) => logged(&args.log, up::run(args)),
         Command::Serve(args) => logged(&args.log, serve::run(args)),
         Command::Query(args) => on_runtime(query::run(args)),
+        Command::Broker(args) => logged(&args.log, broker::run(args)),
+        Command::Sidecar(args) => {
+            let format = if args.log_as_json { LogFormat::Json } else { LogFormat::Text };
+            let log = LogArgs { level: args.log_level.clone(), format };
+            logged(&log, sidecar::run(args))
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tidewatch_config::{PlatformAddresses, platform_jobs};
+use tidewatch_broker::{Exporter, ExporterOptions};
+use tidewatch_config::{PlatformAddresses, kafka_exporter_job, platform_jobs};
 use tidewatch_dashboard::Catalog;
 use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
 use tidewatch_http::{
@@ -45,6 +46,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) listeners: Vec<ListenerSpec>,
     /// Spans.
     pub(crate) traces: TraceSpec,
+    /// A Kafka that is watched instead of the one that runs here.
+    pub(crate) kafka_bootstrap: Vec<String>,
     /// The pods to run, if any.
     pub(crate) runtime: Option<RuntimeSpec>,
     /// Jobs of a prometheus.yml.
@@ -90,6 +93,8 @@ pub(crate) struct Pipeline {
     pub(crate) addresses: Vec<SocketAddr>,
     /// The addresses of the listeners of traces, in the order of the specification.
     pub(crate) trace_addresses: Vec<SocketAddr>,
+    /// Jobs that no configuration names.
+    platform: Vec<ScrapeConfig>,
     feeding: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     span_upkeep: JoinHandle<()>,
@@ -111,7 +116,7 @@ impl Pipeline {
         // listeners first: an address in use is the commonest mistake, and the cheapest to find out
         let mut listeners = spec.listeners.clone();
         listeners.extend(spec.traces.listeners);
-        if spec.runtime.is_some() {
+        if spec.runtime.is_some() || !spec.kafka_bootstrap.is_empty() {
             listeners.push(cluster_listener());
         }
         let server = Server::bind(&listeners).await.map_err(|e| Failure::from_error(&e))?;
@@ -136,11 +141,15 @@ impl Pipeline {
             }
             None => None,
         };
-        let mut configs = spec.scrape_configs;
-        if let (Some(runtime), [own, ..], [cluster]) = (&runtime, addresses, cluster) {
-            let node = runtime.node_name().to_owned();
-            configs.extend(platform_jobs(&PlatformAddresses { cluster: *cluster, own: *own, node }));
+        let kafka = Kafka::of(spec.kafka_bootstrap, runtime.as_deref());
+        let mut platform = Vec::new();
+        if let ([own, ..], [cluster]) = (addresses, cluster) {
+            let node = runtime.as_ref().map_or("localhost", |runtime| runtime.node_name()).to_owned();
+            let served = PlatformAddresses { cluster: *cluster, own: *own, node };
+            platform.extend(runtime.iter().flat_map(|_| platform_jobs(&served)));
+            platform.extend(kafka.iter().map(|kafka| kafka_exporter_job(&served, &kafka.namespace)));
         }
+        let configs = [spec.scrape_configs, platform.clone()].concat();
         let endpoints = runtime.as_ref().map(|runtime| runtime.endpoints());
         let discovery = follow(configs, spec.monitors, endpoints, FollowOptions::default());
 
@@ -160,6 +169,7 @@ impl Pipeline {
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
             workloads: runtime.clone().map(|runtime| runtime as _),
+            kafka: kafka.map(|kafka| kafka.exporter),
             spans: Some(SpanReception {
                 intake: Arc::new(spans::Intake::new(Arc::clone(&recorder), Arc::clone(&clock))),
                 limits: OtlpLimits::default(),
@@ -195,6 +205,7 @@ impl Pipeline {
             recorder,
             addresses,
             trace_addresses,
+            platform,
             feeding,
             upkeep,
             span_upkeep,
@@ -209,6 +220,7 @@ impl Pipeline {
         self.feeding.abort();
         // until it has ended, it may still be about to apply the jobs of before
         let _ = (&mut self.feeding).await;
+        let configs = [configs, self.platform.clone()].concat();
         let discovery = follow(configs, Vec::new(), None, FollowOptions::default());
         self.feeding = tokio::spawn(feed(discovery, Arc::clone(&self.scraper)));
     }
@@ -233,6 +245,29 @@ impl Pipeline {
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         closed.map_err(|e| Failure::from_error(&e))?.map_err(|e| Failure::from_error(&e))?;
         spans
+    }
+}
+
+/// A Kafka that is watched.
+struct Kafka {
+    /// Where its object is, if it has one.
+    namespace: String,
+    exporter: Arc<Exporter>,
+}
+
+impl Kafka {
+    /// The given one, or the one that runs here, if any does. A foreign one's throughput is taken from its offsets: here is no page
+    /// of its brokers.
+    fn of(given: Vec<String>, runtime: Option<&Runtime>) -> Option<Self> {
+        let exporter = |bootstrap, throughput| {
+            let options = ExporterOptions { throughput, ..ExporterOptions::default() };
+            Arc::new(Exporter::new(bootstrap, options))
+        };
+        if !given.is_empty() {
+            return Some(Self { namespace: String::new(), exporter: exporter(given, true) });
+        }
+        let own = runtime?.kafka_bootstrap().into_iter().next()?;
+        Some(Self { namespace: own.namespace, exporter: exporter(vec![own.address.to_string()], false) })
     }
 }
 

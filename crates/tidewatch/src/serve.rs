@@ -83,6 +83,7 @@ fn pipeline_spec(
         store_folder: args.data_dir.clone(),
         retention: args.retention,
         listeners: vec![ListenerSpec { address: args.prometheus, flag, serves: Serves::Everything }],
+        kafka_bootstrap: args.kafka_bootstrap.clone(),
         traces: TraceSpec {
             listeners: args.traces.listeners(),
             folder: args.data_dir.join("traces"),

@@ -104,6 +104,7 @@ fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
             everything(args.prometheus, "--web.listen-address"),
             everything(args.ui, "--ui-listen-address"),
         ],
+        kafka_bootstrap: args.kafka_bootstrap.clone(),
         traces: TraceSpec {
             listeners: args.traces.listeners(),
             folder: args.data_dir.join("traces"),
