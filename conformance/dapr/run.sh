@@ -36,7 +36,7 @@ ask() { # name, command…
   mkdir -p "$work/$name"
   # Topics of their own for each run: what another run left in them is nobody's.
   sed "s/@BROKERS@/$KAFKA/; s/@GROUP@/conformance$suffix/; s/@SUFFIX@/$suffix/g" "$here/resources/pubsub.yaml" > "$work/$name/pubsub.yaml"
-  sed "s/@COLLECTOR@/127.0.0.1:9/" "$here/resources/configuration.yaml" > "$work/$name.config.yaml"
+  sed "s/@COLLECTOR@/127.0.0.1:$app/" "$here/resources/configuration.yaml" > "$work/$name.config.yaml"
   python3 "$here/recording_app.py" "$app" "$suffix" & started+=($!)
   "$@" --app-id conformance --app-port "$app" --dapr-http-port "$api" --dapr-grpc-port "$grpc" \
     --dapr-internal-grpc-port "$internal" --dapr-listen-addresses 127.0.0.1 --metrics-port "$metrics" \

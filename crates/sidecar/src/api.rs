@@ -294,9 +294,12 @@ fn attributes(
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
-    let publishes =
-        ["/v1.0/publish/", "/v1.0-alpha1/publish/bulk/"].iter().any(|start| path.starts_with(start));
-    if publishes && status != 404 {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let is_publish = matches!(
+        segments.as_slice(),
+        ["v1.0", "publish", _, _, ..] | ["v1.0-alpha1", "publish", "bulk", _, _, ..]
+    );
+    if is_publish && matches!(head.method, Method::POST | Method::PUT) {
         attributes.push(("messaging.system".to_owned(), "pubsub".to_owned()));
     }
     for (name, value) in &head.headers {

@@ -21,11 +21,17 @@ impl ApiError {
     }
 
     /// One about a pub/sub component: `reason` without its prefix, `about` as the error's metadata.
-    fn pubsub(status: u16, code: &'static str, reason: &str, message: String, about: Value) -> Self {
+    fn pubsub(
+        status: u16,
+        code: &'static str,
+        reason: &str,
+        message: String,
+        about: impl Into<Value>,
+    ) -> Self {
         let info = json!({
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "domain": "dapr.io",
-            "metadata": about,
+            "metadata": about.into(),
             "reason": format!("DAPR_PUBSUB_{reason}"),
         });
         Self { status, code, message, details: vec![info] }

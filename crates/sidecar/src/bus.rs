@@ -68,3 +68,49 @@ pub(crate) async fn stopped(stop: &mut Stop) {
         std::future::pending::<()>().await;
     }
 }
+
+/// A bus in memory for tests: it records what is published, and refuses when told to.
+#[cfg(test)]
+pub(crate) mod double {
+    use super::{Boxed, Bus, Deliver, Outgoing, Reading};
+    use std::sync::{Arc, Mutex};
+
+    /// Refuses as many publishes as `refusals` says.
+    #[derive(Default)]
+    pub(crate) struct MemoryBus {
+        pub(crate) published: Mutex<Vec<Outgoing>>,
+        pub(crate) refusals: Mutex<usize>,
+    }
+
+    impl MemoryBus {
+        /// One that refuses so many.
+        pub(crate) fn refusing(refusals: usize) -> Arc<Self> {
+            Arc::new(Self { refusals: Mutex::new(refusals), ..Self::default() })
+        }
+
+        /// The topics published to, in order.
+        pub(crate) fn topics(&self) -> Vec<String> {
+            self.published.lock().expect("no test panics in it").iter().map(|one| one.topic.clone()).collect()
+        }
+
+        fn publish_one(&self, message: Outgoing) -> Result<(), String> {
+            let mut refusals = self.refusals.lock().expect("no test panics in it");
+            if *refusals > 0 {
+                *refusals -= 1;
+                return Err("refused".to_owned());
+            }
+            self.published.lock().expect("no test panics in it").push(message);
+            Ok(())
+        }
+    }
+
+    impl Bus for MemoryBus {
+        fn publish(&self, messages: Vec<Outgoing>) -> Boxed<'_, Vec<Result<(), String>>> {
+            Box::pin(async move { messages.into_iter().map(|message| self.publish_one(message)).collect() })
+        }
+
+        fn read(&self, _topics: Vec<(String, Arc<dyn Deliver>)>) -> Result<Box<dyn Reading>, String> {
+            Err("nothing is read from memory".to_owned())
+        }
+    }
+}

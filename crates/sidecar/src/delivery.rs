@@ -329,6 +329,10 @@ fn metadata_of(message: &Incoming, pubsub: &str) -> Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::double::MemoryBus;
+    use crate::configuration::MetricSpec;
+    use crate::expression::Expression;
+    use crate::subscription::{Origin, Rule};
 
     #[test]
     fn an_answer_is_read_as_by_daprd() {
@@ -368,5 +372,67 @@ mod tests {
             "pubsubName=bus",
         ];
         assert_eq!(got, expected);
+    }
+
+    /// A subscriber of an application that nobody listens for.
+    fn subscriber(
+        bus: &Arc<MemoryBus>,
+        dead_letter_topic: Option<&str>,
+        body: &[u8],
+    ) -> (Subscriber, Arc<Incoming>) {
+        let measures = Arc::new(Measures::new("app", "ns", MetricSpec::default()));
+        let (_, healthy) = tokio::sync::watch::channel(true);
+        let options = crate::SidecarOptions::new("app");
+        let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let shared = Arc::new(Delivery {
+            app: Arc::new(AppChannel::new(nobody, &options, healthy, Arc::clone(&measures))),
+            tracing: Tracing::Off,
+            spans: Spans::nowhere(Arc::clone(&measures)),
+            measures,
+        });
+        let condition = Some(Expression::parse("event.a == 1").expect("it is one"));
+        let subscription = Subscription {
+            pubsub: "bus".to_owned(),
+            topic: "things".to_owned(),
+            rules: vec![Rule { condition, path: "/x".to_owned() }],
+            dead_letter_topic: dead_letter_topic.map(str::to_owned),
+            metadata: Metadata::new(),
+            origin: Origin::Declarative,
+        };
+        let bus: Arc<dyn Bus> = bus.clone();
+        let subscriber =
+            Subscriber { shared, bus, subscription, policy: Policy::default(), topic_prefix: String::new() };
+        let payload = Some(Bytes::copy_from_slice(body));
+        let message = Incoming { topic: "things".to_owned(), payload, ..Incoming::default() };
+        (subscriber, Arc::new(message))
+    }
+
+    #[tokio::test]
+    async fn an_event_is_done_only_when_it_is_somewhere() {
+        let check =
+            async |dead: Option<&str>, refusals: usize, body: &str, done: bool, dead_letters: usize| {
+                let bus = MemoryBus::refusing(refusals);
+                let (subscriber, message) = subscriber(&bus, dead, body.as_bytes());
+                let (_keep, stop) = tokio::sync::watch::channel(false);
+                let outcome = subscriber.deliver(message, stop).await;
+                assert_eq!(
+                    (outcome.is_ok(), bus.topics().len()),
+                    (done, dead_letters),
+                    "{dead:?} {refusals} {body}"
+                );
+            };
+        // The application is away.
+        check(None, 0, r#"{"a":1}"#, false, 0).await;
+        check(Some("dead"), 0, r#"{"a":1}"#, true, 1).await;
+        check(Some("dead"), 1, r#"{"a":1}"#, false, 0).await;
+        // It is no event, or no rule can be tried on it.
+        check(None, 0, "[", false, 0).await;
+        check(Some("dead"), 0, "[", true, 1).await;
+        check(Some("dead"), 1, "[", false, 0).await;
+        check(Some("dead"), 0, r#"{"b":1}"#, true, 1).await;
+        // No rule wants it, or it has expired.
+        check(None, 0, r#"{"a":2}"#, true, 0).await;
+        check(Some("dead"), 0, r#"{"a":2}"#, true, 1).await;
+        check(None, 0, r#"{"a":1,"expiration":"2001-01-01T00:00:00Z"}"#, true, 0).await;
     }
 }

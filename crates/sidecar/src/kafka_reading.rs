@@ -128,7 +128,7 @@ impl ConsumerContext for Group {
     fn pre_rebalance(&self, _client: &Client, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                tracing::info!(partitions = partitions.count(), "partitions are assigned")
+                tracing::info!(partitions = partitions.count(), "partitions are assigned");
             }
             Rebalance::Revoke(partitions) => {
                 let keys = partitions

@@ -539,7 +539,7 @@ mod tests {
     #[test]
     fn nothing_is_counted_where_metrics_are_off() {
         let text = page(MetricSpec { enabled: false, ..MetricSpec::default() }, |measures| {
-            measures.component_loaded()
+            measures.component_loaded();
         });
         assert!(!text.contains("dapr_"), "{text}");
     }

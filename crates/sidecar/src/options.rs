@@ -48,6 +48,8 @@ pub struct SidecarOptions {
     pub api_token: Option<String>,
     /// daprd's variable `APP_API_TOKEN`: sent to the application as `dapr-api-token`.
     pub app_api_token: Option<String>,
+    /// The variable `OTEL_RESOURCE_ATTRIBUTES`, `key=value` with commas between them: attributes of the resource in traces.
+    pub resource_attributes: String,
     /// The variable `OTEL_SERVICE_NAME`: the service's name in traces, where it is not the app id.
     pub service_name: Option<String>,
 }
@@ -99,6 +101,7 @@ impl SidecarOptions {
             graceful_shutdown: Duration::from_secs(5),
             api_token: None,
             app_api_token: None,
+            resource_attributes: String::new(),
             service_name: None,
         }
     }

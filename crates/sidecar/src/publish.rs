@@ -297,6 +297,10 @@ async fn with_policy(pubsub: &PubSub, messages: Vec<Outgoing>) -> Vec<(usize, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::double::MemoryBus;
+    use crate::resiliency::{Policy, Retry};
+    use crate::topic_scopes::TopicScopes;
+    use std::time::Duration;
 
     #[test]
     fn entries_fit_their_content_type() {
@@ -312,5 +316,33 @@ mod tests {
         check("\"?\"", "application/octet-stream", None);
         check("1", "", None);
         assert_eq!(event_bytes(None, "application/json").as_deref(), Ok(b"null".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn only_what_failed_is_published_again() {
+        let check = async |limit: Option<u32>, refusals: usize, failed: usize| {
+            let bus = MemoryBus::refusing(refusals);
+            let wait = Duration::from_millis(1);
+            let retry = limit.map(|limit| Retry { limit: Some(limit), wait, ..Retry::default() });
+            let policy = Policy { timeout: None, retry };
+            let pubsub = PubSub {
+                bus: bus.clone(),
+                scopes: TopicScopes::default(),
+                policy,
+                topic_prefix: "ns".to_owned(),
+            };
+            let messages =
+                ["a", "b", "c"].map(|topic| outgoing(&pubsub, topic, Bytes::new(), Metadata::new()));
+            assert_eq!(with_policy(&pubsub, messages.into()).await.len(), failed, "{limit:?} {refusals}");
+            let mut topics = bus.topics();
+            topics.sort();
+            topics.dedup();
+            assert_eq!((topics.len(), topics.len()), (bus.topics().len(), 3 - failed), "none is there twice");
+        };
+        check(None, 0, 0).await;
+        check(None, 2, 2).await;
+        check(Some(1), 2, 0).await;
+        check(Some(1), 5, 2).await;
+        check(Some(2), 6, 0).await;
     }
 }

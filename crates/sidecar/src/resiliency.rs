@@ -161,7 +161,7 @@ fn retry_at(place: &Place<'_>) -> Retry {
         None | Some("" | "constant") => {}
         Some("exponential") => retry.exponential = true,
         Some(other) => {
-            place.get("policy").wrong(format!("unknown policy {other:?}"), "use constant or exponential")
+            place.get("policy").wrong(format!("unknown policy {other:?}"), "use constant or exponential");
         }
     }
     if place.get("duration").is_there() {

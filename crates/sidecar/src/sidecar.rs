@@ -162,9 +162,14 @@ impl Answers for Api {
 
 fn trace_resource(options: &SidecarOptions) -> Resource {
     let name = options.service_name.clone().unwrap_or_else(|| options.app_id.clone());
-    Resource { attributes: vec![("service.name".to_owned(), name)] }
+    let pairs = options.resource_attributes.split(',').filter_map(|pair| pair.split_once('='));
+    let others = pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
+    let others = others.filter(|(key, _)| key != "service.name");
+    Resource { attributes: std::iter::once(("service.name".to_owned(), name)).chain(others).collect() }
 }
 
+/// A topic on the bus, and what takes its messages.
+type Topic = (String, Arc<dyn Deliver>);
 type Buses = BTreeMap<String, Arc<dyn Bus>>;
 
 /// Connects every component; one that cannot be is an error, unless it says `ignoreErrors`.
@@ -336,7 +341,7 @@ impl Work {
             spans: self.spans.clone(),
             measures: Arc::clone(&self.measures),
         });
-        let mut topics: BTreeMap<String, Vec<(String, Arc<dyn Deliver>)>> = BTreeMap::new();
+        let mut topics: BTreeMap<String, Vec<Topic>> = BTreeMap::new();
         for subscription in subscriptions {
             let (pubsub, topic) = (subscription.pubsub.clone(), subscription.topic.clone());
             let Some(subscriber) = self.subscriber(&shared, subscription) else { continue };
@@ -350,7 +355,7 @@ impl Work {
             match self.buses[&pubsub].read(topics) {
                 Ok(reading) => readings.push(reading),
                 Err(error) => {
-                    tracing::error!(pubsub, error, "topics cannot be read; no event of them is delivered")
+                    tracing::error!(pubsub, error, "topics cannot be read; no event of them is delivered");
                 }
             }
         }

@@ -102,7 +102,7 @@ fn rules_of_v2(routes: &Place<'_>) -> Vec<Rule> {
         match Rule::parse(&condition, path) {
             Ok(rule) => rules.push(rule),
             Err(reason) => {
-                rule.get("match").wrong(format!("{condition:?} cannot be used: {reason}"), MATCH_HINT)
+                rule.get("match").wrong(format!("{condition:?} cannot be used: {reason}"), MATCH_HINT);
             }
         }
     }
