@@ -114,7 +114,7 @@ mod tests {
         nested.await;
         assert_eq!(current(), None);
         let panicking = std::panic::AssertUnwindSafe(in_context(named(3), async { panic!("on purpose") }));
-        let mut panicking = Box::pin(async move { panicking.0.await });
+        let mut panicking = Box::pin(panicking.0);
         let poll = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             panicking.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()))
         }));

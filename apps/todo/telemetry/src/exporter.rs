@@ -205,9 +205,8 @@ fn tell(failures: &mut u64, what: &str, reason: &str) {
 /// Rejected spans and message of an `ExportTraceServiceResponse`; `None` when there is nothing to say.
 fn partial_success(mut response: &[u8]) -> Option<(u64, String)> {
     let mut partial = loop {
-        match field(&mut response)? {
-            (1, Field::Bytes(partial)) => break partial,
-            _ => {}
+        if let (1, Field::Bytes(partial)) = field(&mut response)? {
+            break partial;
         }
     };
     let (mut rejected, mut message) = (0, String::new());
@@ -215,7 +214,7 @@ fn partial_success(mut response: &[u8]) -> Option<(u64, String)> {
         match found {
             (1, Field::Number(number)) => rejected = number,
             (2, Field::Bytes(text)) => {
-                message = crate::span_encoding::cut(&String::from_utf8_lossy(text)).to_owned()
+                message = crate::span_encoding::cut(&String::from_utf8_lossy(text)).to_owned();
             }
             _ => {}
         }

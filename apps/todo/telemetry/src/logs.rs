@@ -141,7 +141,7 @@ mod tests {
         for flags in ["00", "01"] {
             let parent = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
             in_context(TraceContext::parse(&parent, None), async {
-                tracing::info!(text = "a } b", "inside")
+                tracing::info!(text = "a } b", "inside");
             })
             .await;
         }
