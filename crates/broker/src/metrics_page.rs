@@ -133,6 +133,9 @@ fn broker_topic_metrics(out: &mut String, shared: &Shared, topics: &[Arc<Topic>]
     }
 }
 
+/// Topic, partition, bytes, first offset, end offset.
+type Bounds<'a> = (&'a String, usize, u64, i64, i64);
+
 fn partitions(out: &mut String, topics: &[Arc<Topic>]) {
     let mut bounds = Vec::new();
     for topic in topics {
@@ -141,24 +144,24 @@ fn partitions(out: &mut String, topics: &[Arc<Topic>]) {
             bounds.push((&topic.name, index, log.size(), log.start_offset(), log.end_offset()));
         }
     }
-    let mut metric = |name: &str, help: &str, value: &dyn Fn(&(&String, usize, u64, i64, i64)) -> i64| {
+    let mut metric = |name: &str, help: &str, value: fn(&Bounds<'_>) -> i64| {
         head(out, name, "gauge", help);
         for row in &bounds {
             sample(out, name, &[("topic", row.0), ("partition", &row.1)], value(row));
         }
     };
-    metric("kafka_log_log_size", "Bytes of the partition's log", &|row| {
+    metric("kafka_log_log_size", "Bytes of the partition's log", |row| {
         i64::try_from(row.2).unwrap_or(i64::MAX)
     });
-    metric("kafka_log_log_logstartoffset", "First offset of the partition's log", &|row| row.3);
-    metric("kafka_log_log_logendoffset", "Offset that the partition's next message gets", &|row| row.4);
-    metric("kafka_cluster_partition_underminisr", "1 if the partition is below min.insync.replicas", &|_| 0);
+    metric("kafka_log_log_logstartoffset", "First offset of the partition's log", |row| row.3);
+    metric("kafka_log_log_logendoffset", "Offset that the partition's next message gets", |row| row.4);
+    metric("kafka_cluster_partition_underminisr", "1 if the partition is below min.insync.replicas", |_| 0);
     metric(
         "kafka_cluster_partition_atminisr",
         "1 if the partition is at min.insync.replicas of a cluster",
-        &|_| 0,
+        |_| 0,
     );
-    metric("kafka_cluster_partition_underreplicated", "1 if the partition misses replicas", &|_| 0);
+    metric("kafka_cluster_partition_underreplicated", "1 if the partition misses replicas", |_| 0);
 }
 
 fn groups(out: &mut String, shared: &Shared) {

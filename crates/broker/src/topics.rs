@@ -305,10 +305,10 @@ impl Topics {
                 match lock(&partition.log).retain(oldest, topic.config.retention_bytes) {
                     Ok(0) => {}
                     Ok(count) => {
-                        tracing::debug!(topic = topic.name, partition = index, count, "removed old segments")
+                        tracing::debug!(topic = topic.name, partition = index, count, "removed old segments");
                     }
                     Err(error) => {
-                        tracing::warn!(topic = topic.name, partition = index, %error, "cannot remove old segments")
+                        tracing::warn!(topic = topic.name, partition = index, %error, "cannot remove old segments");
                     }
                 }
             }
