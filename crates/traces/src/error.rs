@@ -30,6 +30,12 @@ pub enum TracesError {
         /// The version this program writes.
         known: u8,
     },
+    /// Another process has the folder open.
+    #[error("{} is in use; hint: stop the other process or give this one another data folder", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The store has been closed.
     #[error("the trace store is closed")]
     Closed,

@@ -2,14 +2,26 @@
 //!
 //! Input: [`SpanRef`]s through a [`SpanSink`]. Output: traces, services and operations, dependencies. Nothing here speaks a network
 //! protocol or reads a clock.
+//!
+//! ```text
+//! decoder ─► SpanBatch ─► TraceStore::commit ─► open segment ─► sealed segments ─► removed (age, disk, memory)
+//!               ▲ held until a decision            │  .spans = log      │ .spans + .index, mapped
+//!               └ sampling                         └──────► find, trace, dependencies ◄┘
+//! ```
+//!
+//! A request is gathered in a [`SpanBatch`] without any lock, then committed under one. Spans are kept in segments, in which whatever occurs
+//! again (resources, scopes, operations, attributes) is written once; see `segment` for the bytes.
 
 mod error;
 mod span;
+mod wire;
 mod value;
 mod trace;
-mod wire;
+mod attribute;
+mod batch;
 mod options;
 mod search;
+mod segment;
 mod store;
 
 mod calls;
@@ -18,6 +30,7 @@ mod service_graph;
 mod span_metrics;
 mod tail_sampling;
 
+pub use batch::{HeldSpan, SpanBatch};
 pub use calls::{Both, Call, Calls};
 pub use error::TracesError;
 pub use options::StoreOptions;

@@ -18,7 +18,7 @@ pub struct StoreOptions {
     pub segment_bytes: u64,
     /// Age at which a segment with any span in it is closed, so that retention has something to remove.
     pub segment_age: Duration,
-    /// Bytes of one span as it comes in, strings included; a larger one is refused.
+    /// Bytes of one span as it comes in, strings included; a larger one, or one of more than half a segment, is refused.
     pub max_span_bytes: usize,
     /// Attributes of one span with its events and links; a span with more is refused.
     pub max_attributes: usize,

@@ -1,120 +1,149 @@
-//! The store: spans in by [`Writer`], traces out by id or [`Search`].
+//! The store: spans in by [`Writer`] or [`TraceStore::commit`], traces out by id or [`Search`].
 //!
-//! Input: decoded requests and questions, each with the time of its caller. Output: owned traces.
+//! Input: decoded requests and questions, each with the time of its caller. Output: owned traces. One lock guards the segments: a batch
+//! takes it once, for as long as its spans take to be indexed; a question shares it. Deliberately not here: sampling, adjusting traces,
+//! and any thread of its own: [`TraceStore::maintain`] is called from outside.
 
+mod commit;
+mod recover;
+mod upkeep;
+mod query;
+mod dependencies;
+
+use crate::batch::SpanBatch;
 use crate::error::TracesError;
 use crate::options::StoreOptions;
 use crate::search::{Dependency, Ingested, Search, StoreStats};
+use crate::segment::{Log, Open, Sealed};
 use crate::span::{ResourceRef, ScopeRef, SpanKind, SpanRef, SpanSink, TraceId};
-use crate::trace::{Trace, TraceBuilder};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::trace::Trace;
+use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// Keeps spans, finds traces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TraceStore {
-    kept: Mutex<(TraceBuilder, Ingested)>,
+    folder: Option<PathBuf>,
+    options: StoreOptions,
+    segments: RwLock<Segments>,
+    /// Emptied batches, so that their memory is used again.
+    batches: Mutex<Vec<SpanBatch>>,
+    /// Held while the store is open: no other process uses the folder.
+    _lock: Option<File>,
+}
+
+/// Everything behind the lock.
+#[derive(Debug)]
+struct Segments {
+    /// In the order in which they were sealed.
+    sealed: Vec<Arc<Sealed>>,
+    open: Open,
+    open_number: u64,
+    /// The file of the open segment, or nothing after a write that failed.
+    log: Option<Log>,
+    /// The hashes of the last spans, each at the place its lowest bits give.
+    recent: Vec<u64>,
+    /// Segments that are gone from the store, and whose files could not be removed yet.
+    doomed: Vec<Arc<Sealed>>,
+    /// The totals since the store was opened; what it holds is counted when asked for.
+    totals: StoreStats,
+    closed: bool,
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl TraceStore {
-    /// Opens a store in a folder, which is made where it is missing, or in memory.
+    /// Opens a store in a folder, which is made where it is missing, or in memory. What a folder holds is read: an unfinished segment is
+    /// gone on with, a damaged one is kept up to the damage and counted.
     ///
     /// # Errors
-    /// When the folder cannot be read or written.
-    pub fn open(folder: Option<PathBuf>, _options: StoreOptions, _now_ns: u64) -> Result<Self, TracesError> {
-        drop(folder);
-        Ok(Self::default())
+    /// When the folder cannot be read or written, is in use by another process, or was written by a newer version.
+    pub fn open(folder: Option<PathBuf>, options: StoreOptions, now_ns: u64) -> Result<Self, TracesError> {
+        recover::open(folder, options, now_ns)
     }
 
-    fn kept(&self) -> MutexGuard<'_, (TraceBuilder, Ingested)> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Segments> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the spans of one request. Nothing is kept before [`Writer::finish`].
-    pub fn writer(&self, _now_ns: u64) -> Writer<'_> {
-        Writer { store: self, ingested: Ingested::default() }
+    fn write(&self) -> RwLockWriteGuard<'_, Segments> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the spans of one request that came at `now_ns`. Nothing is kept before [`Writer::finish`].
+    pub fn writer(&self, now_ns: u64) -> Writer<'_> {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        Writer { store: self, now_ns, batch: batches.pop().unwrap_or_default() }
+    }
+
+    /// Keeps the spans of a batch that came at `now_ns`. From now on they are found, and survive the end of this process.
+    ///
+    /// # Errors
+    /// [`TracesError::Closed`] after [`Self::close`]. A write to the disk that fails is no error: the spans are kept in memory, the
+    /// write is counted in [`StoreStats::failed_writes`] and tried again by [`Self::maintain`].
+    pub fn commit(&self, batch: &SpanBatch, now_ns: u64) -> Result<Ingested, TracesError> {
+        if batch.is_empty() {
+            return Ok(Ingested::default());
+        }
+        self.write().commit(batch, now_ns, self.folder.as_deref(), &self.options)
     }
 
     /// The names of all services, sorted.
     pub fn services(&self) -> Vec<String> {
-        let traces = self.kept().0.traces().to_vec();
-        let names =
-            traces.iter().flat_map(|trace| trace.resources.iter().map(|one| one.service().to_owned()));
-        names.collect::<BTreeSet<_>>().into_iter().collect()
+        query::services(&self.read())
     }
 
     /// Names and kinds of the spans of a service, sorted.
     pub fn operations(&self, service: &str) -> Vec<(String, SpanKind)> {
-        let traces = self.kept().0.traces().to_vec();
-        let mut found = BTreeSet::new();
-        for trace in &traces {
-            let spans = trace.spans.iter().filter(|span| trace.resource_of(span).service() == service);
-            found.extend(spans.map(|span| (span.name.clone(), span.kind)));
-        }
-        found.into_iter().collect()
+        query::operations(&self.read(), service)
     }
 
     /// The traces that match, whole, the one whose first span arrived last first.
     pub fn find(&self, search: &Search) -> Vec<Trace> {
-        let kept = self.kept();
-        kept.0
-            .traces()
-            .iter()
-            .rev()
-            .filter(|trace| search.matches(trace))
-            .take(search.limit)
-            .cloned()
-            .collect()
+        query::find(&self.read(), search)
     }
 
     /// A trace by its id.
     pub fn trace(&self, id: TraceId) -> Option<Trace> {
-        self.kept().0.traces().iter().find(|trace| trace.id == id).cloned()
+        query::trace(&self.read(), id)
     }
 
-    /// Which service called which how often, by traces with a span that started in the `lookback` before `end_ns`.
+    /// Which service called which how often, by traces with a span that started in the `lookback` before `end_ns`: every span whose parent
+    /// is found counts, within a service too. Sorted.
     pub fn dependencies(&self, end_ns: u64, lookback: Duration) -> Vec<Dependency> {
-        let start_ns = end_ns.saturating_sub(u64::try_from(lookback.as_nanos()).unwrap_or(u64::MAX));
-        let mut calls = BTreeMap::new();
-        for trace in self.kept().0.traces() {
-            if !trace.spans.iter().any(|span| (start_ns..=end_ns).contains(&span.start_ns)) {
-                continue;
-            }
-            let services: HashMap<_, _> =
-                trace.spans.iter().map(|span| (span.id, trace.resource_of(span).service())).collect();
-            for span in &trace.spans {
-                if let Some(parent) = services.get(&span.parent) {
-                    let edge = ((*parent).to_owned(), trace.resource_of(span).service().to_owned());
-                    *calls.entry(edge).or_default() += 1;
-                }
-            }
-        }
-        calls.into_iter().map(|((parent, child), calls)| Dependency { parent, child, calls }).collect()
+        let window = end_ns.saturating_sub(nanoseconds(lookback))..=end_ns;
+        let (sealed, open) = {
+            let segments = self.read();
+            (segments.sealed.clone(), dependencies::OpenEdges::new(&segments.open.view()))
+        };
+        dependencies::count(&sealed, &open, &window)
     }
 
     /// What it holds and what it has done.
     pub fn stats(&self) -> StoreStats {
-        let kept = self.kept();
-        let spans = kept.0.traces().iter().map(|trace| trace.spans.len() as u64).sum();
-        StoreStats { spans, ingested: kept.1, ..StoreStats::default() }
+        self.read().stats()
     }
 
-    /// Lets go of what is too old. To be called about once a second.
+    /// Lets go of what is too old, seals a segment that is open for too long, tries again what failed. To be called about once a second.
     ///
     /// # Errors
     /// When a file cannot be written or removed; it is tried again at the next call.
-    pub fn maintain(&self, _now_ns: u64) -> Result<(), TracesError> {
-        Ok(())
+    pub fn maintain(&self, now_ns: u64) -> Result<(), TracesError> {
+        self.write().maintain(now_ns, self.folder.as_deref(), &self.options)
     }
 
-    /// Writes what is in memory to the disk. Afterwards [`Writer::finish`] fails.
+    /// Forces what was written to the disk. Afterwards [`Self::commit`] and [`Writer::finish`] fail; questions are answered as before.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn close(&self) -> Result<(), TracesError> {
-        Ok(())
+        let mut segments = self.write();
+        segments.closed = true;
+        segments.sync(self.folder.as_deref())
     }
 }
 
@@ -122,32 +151,50 @@ impl TraceStore {
 #[derive(Debug)]
 pub struct Writer<'a> {
     store: &'a TraceStore,
-    ingested: Ingested,
+    now_ns: u64,
+    batch: SpanBatch,
 }
 
+/// Batches kept for later requests, and bytes that one may take to be kept.
+const POOL: usize = 4;
+const POOLED_BYTES: usize = 2 << 20;
+
 impl Writer<'_> {
-    /// Keeps the spans. From now on they are found.
+    /// Keeps the spans. From now on they are found, and survive the end of this process.
     ///
     /// # Errors
-    /// [`TracesError::Closed`] after [`TraceStore::close`].
+    /// As [`TraceStore::commit`].
     pub fn finish(self) -> Result<Ingested, TracesError> {
-        Ok(self.ingested)
+        self.store.commit(&self.batch, self.now_ns)
+    }
+
+    /// What came so far.
+    pub fn batch(&self) -> &SpanBatch {
+        &self.batch
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut pool = self.store.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOL && batch.memory_bytes() <= POOLED_BYTES {
+            batch.clear();
+            pool.push(batch);
+        }
     }
 }
 
 impl SpanSink for Writer<'_> {
     fn resource(&mut self, resource: &ResourceRef<'_>) {
-        self.store.kept().0.resource(resource);
+        self.batch.resource(resource);
     }
 
     fn scope(&mut self, scope: &ScopeRef<'_>) {
-        self.store.kept().0.scope(scope);
+        self.batch.scope(scope);
     }
 
     fn span(&mut self, span: &SpanRef<'_>) {
-        let mut kept = self.store.kept();
-        kept.0.span(span);
-        kept.1.accepted += 1;
-        self.ingested.accepted += 1;
+        self.batch.span(span);
     }
 }

@@ -1,0 +1,158 @@
+//! Segments are sealed, and the oldest leave, so that the bounds hold.
+//!
+//! Input: the open segment and the bounds. Output: sealed segments, files removed, and counts of what left. Called by every commit that
+//! fills a segment, and by `maintain`.
+
+use super::{Segments, nanoseconds};
+use crate::error::TracesError;
+use crate::options::StoreOptions;
+use crate::search::StoreStats;
+use crate::segment::{Log, Open, Sealed, segment_path};
+use std::path::Path;
+use std::sync::Arc;
+
+impl StoreOptions {
+    /// Bytes after which a segment is sealed: the bounds must hold with the open segment and some sealed ones.
+    pub(super) fn bounded_segment_bytes(&self, on_disk: bool) -> usize {
+        let bound =
+            if on_disk { self.max_disk_bytes.min(self.max_memory_bytes) } else { self.max_memory_bytes };
+        self.segment_bytes.min(bound / 8).clamp(64 << 10, 1 << 30) as usize
+    }
+}
+
+impl Segments {
+    /// Seals the open segment, if it holds anything, and begins the next.
+    pub(super) fn rotate(&mut self, now_ns: u64, folder: Option<&Path>, options: &StoreOptions) {
+        if self.open.is_empty() {
+            return;
+        }
+        let room = options.bounded_segment_bytes(folder.is_some());
+        let full = std::mem::replace(&mut self.open, Open::new(now_ns, room));
+        let number = self.open_number;
+        self.open_number += 1;
+        let sealed = match folder {
+            None => Sealed::in_memory(number, full),
+            Some(folder) => self.seal_on_disk(folder, number, full),
+        };
+        self.sealed.extend(sealed.map(Arc::new));
+        self.log = None;
+        if let Some(folder) = folder {
+            self.begin_log(folder);
+        }
+        self.enforce_size(room, options);
+    }
+
+    fn seal_on_disk(&mut self, folder: &Path, number: u64, full: Open) -> Option<Sealed> {
+        let complete = match &self.log {
+            Some(_) => Ok(()),
+            None => Log::open(&segment_path(folder, number, "spans"), full.file_bytes(), false).map(drop),
+        };
+        match complete.and_then(|()| Sealed::write(folder, number, &full)) {
+            Ok(Some(sealed)) => Some(sealed),
+            _ => {
+                // It stays in memory, within the bound on memory; a restart finds what of it was logged.
+                self.totals.failed_writes += 1;
+                Sealed::in_memory(number, full)
+            }
+        }
+    }
+
+    /// Begins the file of the open segment, with what is in it so far.
+    fn begin_log(&mut self, folder: &Path) {
+        let path = segment_path(folder, self.open_number, "spans");
+        match Log::open(&path, self.open.file_bytes(), false) {
+            Ok(log) => self.log = Some(log),
+            Err(_) => self.totals.failed_writes += 1,
+        }
+    }
+
+    /// Removes the oldest segments. The open one grows until this is called again: room is left for a whole one, which takes up to
+    /// twice its bytes because vectors are larger than what is in them.
+    fn enforce_size(&mut self, segment_bytes: usize, options: &StoreOptions) {
+        let on_heap = |one: &Arc<Sealed>| one.is_on_heap();
+        let room = (2 * segment_bytes).saturating_sub(self.open.memory_bytes()) as u64;
+        while self.memory_bytes() + room > options.max_memory_bytes
+            && let Some(at) = self.sealed.iter().position(on_heap)
+        {
+            self.remove(at, true);
+        }
+        let room = 2 * segment_bytes as u64;
+        while self.disk_bytes() + room > options.max_disk_bytes
+            && let Some(at) = self.sealed.iter().position(|one| !one.is_on_heap())
+        {
+            self.remove(at, true);
+        }
+    }
+
+    fn remove(&mut self, at: usize, evicted: bool) {
+        let segment = self.sealed.remove(at);
+        let counter = if evicted { &mut self.totals.evicted_spans } else { &mut self.totals.expired_spans };
+        *counter += segment.spans() as u64;
+        if segment.remove().is_err() {
+            self.doomed.push(segment);
+        }
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        let sealed: usize = self.sealed.iter().map(|one| one.memory_bytes()).sum();
+        (sealed + self.open.memory_bytes() + self.recent.capacity() * 8) as u64
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        let sealed: u64 = self.sealed.iter().map(|one| one.disk_bytes()).sum();
+        sealed + if self.log.is_some() { self.open.file_bytes().len() as u64 } else { 0 }
+    }
+
+    pub(super) fn maintain(
+        &mut self,
+        now_ns: u64,
+        folder: Option<&Path>,
+        options: &StoreOptions,
+    ) -> Result<(), TracesError> {
+        let retention = nanoseconds(options.retention);
+        let age = nanoseconds(options.segment_age).min(retention);
+        if now_ns.saturating_sub(self.open.first_arrival_ns()) > age && !self.closed {
+            self.rotate(now_ns, folder, options);
+        }
+        while let Some(at) =
+            self.sealed.iter().position(|one| now_ns.saturating_sub(one.arrival_ns()) > retention)
+        {
+            self.remove(at, false);
+        }
+        self.enforce_size(options.bounded_segment_bytes(folder.is_some()), options);
+        self.sealed.iter().for_each(|segment| segment.release());
+        while let Some(segment) = self.doomed.last() {
+            segment.remove()?;
+            self.doomed.pop();
+        }
+        match folder {
+            Some(folder) if self.log.is_none() && !self.closed => self.log_again(folder),
+            _ => Ok(()),
+        }
+    }
+
+    fn log_again(&mut self, folder: &Path) -> Result<(), TracesError> {
+        let path = segment_path(folder, self.open_number, "spans");
+        self.log = Some(Log::open(&path, self.open.file_bytes(), false)?);
+        Ok(())
+    }
+
+    /// Writes what the log lacks, and forces it to the disk.
+    pub(super) fn sync(&mut self, folder: Option<&Path>) -> Result<(), TracesError> {
+        if let (Some(folder), None) = (folder, &self.log) {
+            self.log_again(folder)?;
+        }
+        self.log.as_ref().map_or(Ok(()), Log::sync)
+    }
+
+    pub(super) fn stats(&self) -> StoreStats {
+        let sealed: u64 = self.sealed.iter().map(|one| one.spans() as u64).sum();
+        StoreStats {
+            spans: sealed + self.open.spans() as u64,
+            segments: self.sealed.len() as u64 + 1,
+            memory_bytes: self.memory_bytes(),
+            disk_bytes: self.disk_bytes(),
+            ..self.totals
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The store as a whole: what goes in comes out, also after an abrupt end, with damaged files, at its bounds and under many threads.
+
+mod bounds;
+mod concurrency;
+mod requests;
+mod restart;
+mod round_trip;
+mod searching;
