@@ -114,13 +114,13 @@ fn send_span(span: u64, sink: &mut impl SpanSink) {
     let text = |key, value| AttributeRef { key, value: ValueRef::Text(value) };
     let number = |key, value: u64| AttributeRef { key, value: ValueRef::Int(value.cast_signed()) };
     let task = format!("task-{trace}");
-    let shard = if trace % 2 == 0 { "2" } else { "1" };
+    let shard = if trace.is_multiple_of(2) { "2" } else { "1" };
     let attributes = [
-        text("http.request.method", if span % 5 == 0 { "POST" } else { "GET" }),
+        text("http.request.method", if span.is_multiple_of(5) { "POST" } else { "GET" }),
         text("url.path", &task),
         text("url.scheme", "http"),
         text("http.route", "/tasks/{id}"),
-        number("http.response.status_code", if mixed % 50 == 0 { 500 } else { 200 }),
+        number("http.response.status_code", if mixed.is_multiple_of(50) { 500 } else { 200 }),
         text("server.address", "todo-backend"),
         number("server.port", 8000),
         text("task.id", &task),
@@ -132,7 +132,7 @@ fn send_span(span: u64, sink: &mut impl SpanSink) {
     sink.span(&SpanRef {
         trace_id: TraceId((u128::from(mixed) << 64 | u128::from(mixed.rotate_left(17))).to_be_bytes()),
         span_id: id(span),
-        parent_span_id: if span % SPANS_PER_TRACE == 0 { SpanId::default() } else { id(span - 1) },
+        parent_span_id: if span.is_multiple_of(SPANS_PER_TRACE) { SpanId::default() } else { id(span - 1) },
         trace_state: "",
         flags: 0x101,
         name: ["GET /tasks/{id}", "SELECT tasks", "publish task-events"][(span / 3 % 3) as usize],

@@ -271,6 +271,6 @@ mod tests {
         );
         let map = [0x0a, 7, 0x0a, 1, b'k', 0x12, 2, 0x10, 1];
         assert_eq!(Value::from(ValueRef::Map(&map)), Value::Map(vec![("k".into(), Value::Bool(true))]));
-        assert_eq!(Value::from(ValueRef::Array(&array[..6])), Value::Array(vec![Value::Int(5)]).clone());
+        assert_eq!(Value::from(ValueRef::Array(&array[..6])), Value::Array(vec![Value::Int(5)]));
     }
 }

@@ -353,7 +353,7 @@ impl Open {
         push(&mut columns.previous, u32::from_le_bytes(last).wrapping_add(1) as usize);
         let class = duration_class(duration_ns(start_ns, end_ns));
         columns.durations.push(class);
-        if span % BLOCK_SPANS == 0 {
+        if span.is_multiple_of(BLOCK_SPANS) {
             columns.summaries.push(pack_summary(start_ns, start_ns, class, class));
             columns.filters.push([0; FILTER_BYTES]);
         } else if let Some(summary) = columns.summaries.last_mut() {

@@ -78,8 +78,7 @@ impl<'a> Scan<'a> {
         let end = (start + BLOCK_SPANS).min(self.view.spans());
         for span in (start..end).rev() {
             if let Some(operations) = &self.operations
-                && !word(self.view.operations, span)
-                    .is_some_and(|number| operations.get(number) == Some(&true))
+                && word(self.view.operations, span).is_none_or(|number| operations.get(number) != Some(&true))
             {
                 continue;
             }

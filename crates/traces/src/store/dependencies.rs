@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+/// A segment, and the number of a service there.
+type Service = (usize, usize);
+
 /// What counts of a span.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     span: SpanId,
     parent: SpanId,
-    /// The segment and its number there.
-    service: (usize, usize),
+    service: Service,
     start_ns: u64,
 }
 
@@ -56,8 +58,8 @@ impl OpenEdges {
 /// Counts by the numbers of services, and puts in names at the end.
 #[derive(Default)]
 struct Counter {
-    calls: HashMap<((usize, usize), (usize, usize)), u64>,
-    services: HashMap<SpanId, (usize, usize)>,
+    calls: HashMap<(Service, Service), u64>,
+    services: HashMap<SpanId, Service>,
 }
 
 impl Counter {
@@ -113,7 +115,7 @@ pub(super) fn count(
             counter.trace(&edges, window);
         }
     }
-    let name = |(segment, service): (usize, usize)| {
+    let name = |(segment, service): Service| {
         let services = if segment == OPEN { &open.services[..] } else { views[segment].services() };
         services.get(service).cloned().unwrap_or_default()
     };

@@ -188,7 +188,10 @@ pub(crate) fn plain(trace: u64, span: u64) -> Sent {
             attributes: vec![
                 text("http.request.method", "GET"),
                 text("task.id", &format!("task-{trace}")),
-                ("http.response.status_code".to_owned(), Value::Int(if trace % 10 == 0 { 500 } else { 200 })),
+                (
+                    "http.response.status_code".to_owned(),
+                    Value::Int(if trace.is_multiple_of(10) { 500 } else { 200 }),
+                ),
             ],
             ..Span::default()
         },

@@ -89,7 +89,7 @@ fn check_damage(damage: impl Fn(&Path), spans: u64, damaged: u64) {
     assert_eq!(open(NOW).stats().damaged_segments, 0, "what was damaged is repaired");
 }
 
-fn change(path: PathBuf, change: impl Fn(&mut Vec<u8>)) {
+fn change(path: impl AsRef<Path>, change: impl Fn(&mut Vec<u8>)) {
     let mut bytes = fs::read(&path).unwrap();
     change(&mut bytes);
     fs::write(&path, bytes).unwrap();
