@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Messages that wait in a lane before its partition is paused.
-const LANE_MESSAGES: usize = 32;
+const LANE_MESSAGES: usize = 256;
 /// Bytes that wait in a lane before its partition is paused.
 const LANE_BYTES: usize = 1 << 20;
 /// How often the client is polled when nothing comes.
@@ -67,7 +67,9 @@ impl KafkaReading {
             // A topic that is created after the start is found within this time.
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("queued.max.messages.kbytes", "1024")
-            .set("queued.min.messages", "64")
+            .set("queued.min.messages", "1000")
+            // A full queue is looked at again soon: the default, a second, would be the time for every such queue.
+            .set("fetch.queue.backoff.ms", "10")
             .set("fetch.wait.max.ms", "500");
         let lanes = Arc::new(Lanes::default());
         let group = Group { lanes: Arc::clone(&lanes), runtime: Handle::current() };

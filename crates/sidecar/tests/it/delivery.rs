@@ -188,7 +188,7 @@ async fn an_event_that_is_tried_for_long_holds_up_its_own_partition_only() {
     .await;
     let sidecar = world.start(Some(&app)).await;
     // More than a lane holds, so that the partition is paused and goes on later.
-    for number in 0..100 {
+    for number in 0..400 {
         publish(&sidecar, "things", "stuck", &format!("stuck {number}")).await;
     }
     for number in 0..20 {
@@ -207,14 +207,14 @@ async fn an_event_that_is_tried_for_long_holds_up_its_own_partition_only() {
     open.store(true, Ordering::Release);
     until("all events", || {
         let asked = app.asked();
-        asked.iter().any(|one| one.data() == "stuck 99")
+        asked.iter().any(|one| one.data() == "stuck 399")
             && asked.iter().filter(|one| one.data() == "free").count() == 20
     })
     .await;
     let mut taken: Vec<String> =
         app.asked().iter().filter(|one| one.headers["__key"] == "stuck").map(Asked::data).collect();
     taken.dedup();
-    let expected: Vec<String> = (0..100).map(|number| format!("stuck {number}")).collect();
+    let expected: Vec<String> = (0..400).map(|number| format!("stuck {number}")).collect();
     assert_eq!(taken, expected, "none is lost, none overtakes, none comes twice once taken");
     sidecar.shutdown().await;
 }
