@@ -29,9 +29,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The event's `data`.
+    /// The event's `data`; empty for a request that is no event.
     pub(crate) fn data(&self) -> String {
-        self.json()["data"].as_str().unwrap_or_default().to_owned()
+        let event: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        event["data"].as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
@@ -220,6 +221,20 @@ pub(crate) async fn start(options: SidecarOptions) -> Sidecar {
     });
     ready.await.expect("it becomes ready");
     sidecar
+}
+
+/// Waits until the metrics page has all of these lines.
+pub(crate) async fn until_counted(sidecar: &Sidecar, lines: &[String]) {
+    let address = sidecar.metrics_address().expect("metrics are on");
+    let start = Instant::now();
+    loop {
+        let page = ask(address, "GET", "/any/path", "", "").await.2;
+        if lines.iter().all(|line| page.lines().any(|one| one == line)) {
+            return;
+        }
+        assert!(start.elapsed() < DEADLINE, "{lines:?} are not all in\n{page}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A declarative subscription of `bus`.
