@@ -163,11 +163,13 @@ pub(crate) fn describe(
 ) -> DescribeGroupsResponse {
     let groups = message.groups.into_iter().map(|name| {
         let Some(group) = shared.groups.describe(&name) else {
-            let code = if version >= 6 { codes::GROUP_ID_NOT_FOUND } else { codes::NONE };
-            return DescribedGroup::default()
-                .with_error_code(code)
-                .with_group_id(name)
-                .with_group_state(text("Dead"));
+            let answer = DescribedGroup::default().with_group_state(text("Dead"));
+            let why = format!("Group {} not found.", name.as_str());
+            return match version {
+                6.. => answer.with_error_code(codes::GROUP_ID_NOT_FOUND).with_error_message(Some(text(why))),
+                _ => answer,
+            }
+            .with_group_id(name);
         };
         let stable = group.state == State::Stable;
         let protocol = group.protocol.as_deref().filter(|_| stable);

@@ -31,8 +31,11 @@ fn spec_of(shared: &Shared, topic: &CreatableTopic) -> Result<TopicSpec, Refusal
         return Err((codes::INVALID_REPLICATION_FACTOR, text));
     }
     if topic.replication_factor > 1 {
-        let text =
-            format!("replication factor {} is more than the one broker there is", topic.replication_factor);
+        let text = format!(
+            "Unable to replicate the partition {0} time(s): The target replication factor of {0} cannot be reached because \
+             only 1 broker(s) are registered.",
+            topic.replication_factor
+        );
         return Err((codes::INVALID_REPLICATION_FACTOR, text));
     }
     let partitions =

@@ -181,7 +181,7 @@ impl Topics {
             return Err((codes::INVALID_TOPIC_EXCEPTION, text));
         }
         if self.get(name).is_some() {
-            return Err((codes::TOPIC_ALREADY_EXISTS, format!("topic {name:?} already exists")));
+            return Err((codes::TOPIC_ALREADY_EXISTS, format!("Topic '{name}' already exists.")));
         }
         TopicConfig::parse(&spec.configs).map_err(|text| (codes::INVALID_CONFIG, text))?;
         let count = self.check_partitions(spec.partitions, 0)?;
