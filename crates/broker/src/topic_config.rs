@@ -106,7 +106,7 @@ mod tests {
         match expected {
             Ok(values) => assert_eq!(parsed, Ok(values), "{pairs:?}"),
             Err(part) => {
-                assert!(parsed.as_ref().is_err_and(|text| text.contains(part)), "{pairs:?}: {parsed:?}")
+                assert!(parsed.as_ref().is_err_and(|text| text.contains(part)), "{pairs:?}: {parsed:?}");
             }
         }
     }

@@ -80,7 +80,7 @@ mod tests {
         });
         match (topic_of_manifest(&object), expected) {
             (Ok(topic), Ok((name, partitions))) => {
-                assert_eq!((&*topic.name, topic.partitions), (name, partitions))
+                assert_eq!((&*topic.name, topic.partitions), (name, partitions));
             }
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
             (result, _) => panic!("{spec}: {result:?}"),

@@ -139,7 +139,7 @@ async fn topics_and_offsets_in_every_version() {
     raw.every(
         |_| DescribeLogDirsRequest::default().with_topics(None),
         |version, answer| {
-            assert!(answer.results[0].topics[0].partitions[1].partition_size > 61, "v{version}")
+            assert!(answer.results[0].topics[0].partitions[1].partition_size > 61, "v{version}");
         },
     );
     raw.every(
@@ -241,7 +241,7 @@ async fn administration_in_every_version() {
             }
         },
         |version, answer| {
-            assert_eq!(answer.responses[0].error_code, if version == 2 { 3 } else { 0 }, "v{version}")
+            assert_eq!(answer.responses[0].error_code, if version == 2 { 3 } else { 0 }, "v{version}");
         },
     );
     broker.shutdown().await;
@@ -366,7 +366,7 @@ async fn groups_in_every_version() {
     raw.every(
         |_| DeleteGroupsRequest::default().with_groups_names(vec![group()]),
         |version, answer| {
-            assert_eq!(answer.results[0].error_code, if version == 0 { 0 } else { 69 }, "v{version}")
+            assert_eq!(answer.results[0].error_code, if version == 0 { 0 } else { 69 }, "v{version}");
         },
     );
     broker.shutdown().await;
