@@ -25,6 +25,8 @@ trap stop EXIT
 (cd / && as "$programs/initdb" -D "$folder/data" -U todo --auth=trust --no-sync >/dev/null)
 (cd / && as "$programs/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
   -o "-c listen_addresses=127.0.0.1 -p $port -c unix_socket_directories='' -c fsync=off" start >/dev/null)
+# The backend's tests start it.
+cargo build --locked -p todo-event-service
 for app in backend event-service; do
   (cd / && as "$programs/createdb" -h 127.0.0.1 -p "$port" -U todo "$app")
   TODO_TEST_POSTGRES_URL="postgres://todo@127.0.0.1:$port/$app" \

@@ -151,7 +151,8 @@ impl Outbox {
     /// Removes rows that were published, at most [`BATCH`].
     pub(crate) async fn remove(&self, published: &[i64]) -> Result<()> {
         let padding = std::iter::repeat(&0);
-        let remove = published.iter().chain(padding).take(BATCH).fold(query(REMOVE), |remove, id| remove.bind(*id));
+        let remove =
+            published.iter().chain(padding).take(BATCH).fold(query(REMOVE), |remove, id| remove.bind(*id));
         Ok(self.database.rows(QueryType::Delete, remove).await.map(drop)?)
     }
 

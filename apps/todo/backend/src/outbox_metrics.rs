@@ -78,7 +78,11 @@ impl Collector for OutboxGauges {
             let encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(encoder)
         };
-        gauge("events_outbox_depth", "Events of all replicas that wait to be published", self.waiting() as f64)?;
+        gauge(
+            "events_outbox_depth",
+            "Events of all replicas that wait to be published",
+            self.waiting() as f64,
+        )?;
         gauge(
             "events_outbox_oldest_age_seconds",
             "Age of the oldest event of all replicas that waits to be published",

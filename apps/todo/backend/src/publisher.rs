@@ -97,8 +97,7 @@ impl Publisher {
     fn request(&self, event: &TaskEvent, context: Option<&TraceContext>) -> Option<Request<Body>> {
         let PublishSettings { sidecar, pubsub, topic, api_token } = &self.settings;
         let key = event.task_id;
-        let address =
-            sidecar.join(&format!("/v1.0/publish/{pubsub}/{topic}?metadata.partitionKey={key}"))?;
+        let address = sidecar.join(&format!("/v1.0/publish/{pubsub}/{topic}?metadata.partitionKey={key}"))?;
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(address)
@@ -124,7 +123,11 @@ fn judged(status: StatusCode, body: &[u8]) -> Attempt {
     let code = body["errorCode"].as_str().unwrap_or_default();
     let reason: String = format!("status {} {code}", status.as_u16()).trim_end().chars().take(200).collect();
     let is_about_the_event = match status.as_u16() {
-        400 => !(code.ends_with("_NOT_FOUND") || code.ends_with("_NOT_CONFIGURED") || code.ends_with("_FORBIDDEN")),
+        400 => {
+            !(code.ends_with("_NOT_FOUND")
+                || code.ends_with("_NOT_CONFIGURED")
+                || code.ends_with("_FORBIDDEN"))
+        }
         413 | 415 | 422 => true,
         _ => false,
     };

@@ -183,7 +183,8 @@ impl TaskStore {
         now: Timestamp,
     ) -> Result<Transition> {
         let announcement = Announcement { event_type, changed: &["completed"], now };
-        let made = self.change(QueryType::Update, query(statement).bind(id).bind(now.0), announcement).await?;
+        let made =
+            self.change(QueryType::Update, query(statement).bind(id).bind(now.0), announcement).await?;
         Ok(match made {
             Some(task) => Transition::Made(task),
             None => self.get(id).await?.map_or(Transition::Missing, Transition::Unneeded),

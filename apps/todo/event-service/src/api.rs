@@ -170,9 +170,15 @@ mod tests {
         assert_eq!(read("before", "7-3").unwrap().before.to_string(), "7-3");
         assert_eq!(Feed::of(Vec::new()).unwrap(), Feed { task_id: None, limit: 50, before: Cursor::START });
         assert_eq!(read("task_id", "7").unwrap().task_id, Some(7));
-        for (name, value) in
-            [("limit", "0"), ("limit", "201"), ("before", "x"), ("before", "7"), ("before", "1--2"), ("task_id", "-1"), ("task", "1")]
-        {
+        for (name, value) in [
+            ("limit", "0"),
+            ("limit", "201"),
+            ("before", "x"),
+            ("before", "7"),
+            ("before", "1--2"),
+            ("task_id", "-1"),
+            ("task", "1"),
+        ] {
             let text = format!("{:?}", read(name, value).unwrap_err());
             assert!(text.contains(&format!("field: \"{name}\"")), "{text}");
         }

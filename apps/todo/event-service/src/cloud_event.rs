@@ -99,7 +99,9 @@ fn position(time: Option<&str>, sequence: Option<&str>) -> i64 {
     let time = time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
     let nanoseconds = match time {
         Some(time) => time.unix_timestamp_nanos(),
-        None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos().cast_signed()),
+        None => {
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos().cast_signed())
+        }
     };
     // Times beyond the year 2262 count as the last one that fits.
     let milliseconds = i64::try_from(nanoseconds / 1_000_000).unwrap_or(0).clamp(0, i64::MAX / SEQUENCES - 1);

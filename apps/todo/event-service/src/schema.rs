@@ -5,10 +5,8 @@
 
 use todo_telemetry::{Migration, Migrations};
 
-pub(crate) const SCHEMA: Migrations = Migrations {
-    table: "todo_event_service_migrations",
-    steps: &[FEED, ORDER],
-};
+pub(crate) const SCHEMA: Migrations =
+    Migrations { table: "todo_event_service_migrations", steps: &[FEED, ORDER] };
 
 const FEED: Migration = Migration {
     version: 1,

@@ -27,7 +27,8 @@ macro_rules! columns {
 const INSERT: &str = "INSERT INTO activities (event_source, event_id, event_type, task_id, event_time, title, changed, position) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_source, event_id) DO NOTHING RETURNING id";
 const PRUNE: &str = "DELETE FROM activities WHERE id <= $1";
-const FEED: &str = concat!(columns!(), " WHERE (position, id) < ($1, $2) ORDER BY position DESC, id DESC LIMIT $3");
+const FEED: &str =
+    concat!(columns!(), " WHERE (position, id) < ($1, $2) ORDER BY position DESC, id DESC LIMIT $3");
 const FEED_OF_TASK: &str = concat!(
     columns!(),
     " WHERE task_id = $4 AND (position, id) < ($1, $2) ORDER BY position DESC, id DESC LIMIT $3"

@@ -193,6 +193,11 @@ impl Running {
         kill_process(id, Signal::TERM).expect("it can be signalled");
     }
 
+    /// Ends it without warning (SIGKILL), and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
     /// Waits for its end, and for the last line of its log.
     pub async fn ended(&mut self) -> ExitStatus {
         ended(&mut self.child, &mut self.reading).await

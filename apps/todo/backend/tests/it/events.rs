@@ -81,7 +81,10 @@ async fn the_trace_of_the_request_goes_with_its_event_through_a_restart() {
     let published = until("it arrives", async || sidecar.published().pop()).await;
     let parent = published.traceparent.expect("a trace goes on");
     assert_eq!((&parent[..36], &parent[52..]), (&PARENT[..36], "-00"), "not sampled stays not sampled");
-    assert_eq!((&published.event["traceparent"], &published.event["tracestate"]), (&json!(parent), &json!("vendor=x")));
+    assert_eq!(
+        (&published.event["traceparent"], &published.event["tracestate"]),
+        (&json!(parent), &json!("vendor=x"))
+    );
 }
 
 #[tokio::test]
@@ -102,7 +105,10 @@ async fn an_outage_is_outlasted_and_said_at_powers_of_two() {
     until("all wait", async || depth().await.filter(|depth| *depth == 60.0)).await;
     let age = || backend.value("events_outbox_oldest_age_seconds");
     until("the oldest ages", async || age().await.filter(|age| *age > 0.1)).await;
-    assert!(sidecar.offered().iter().all(|event_type| event_type == "task.created"), "the first one comes first");
+    assert!(
+        sidecar.offered().iter().all(|event_type| event_type == "task.created"),
+        "the first one comes first"
+    );
     let away = sidecar.offered().len();
     assert!(away < 200, "{away} attempts of one replica whose sidecar is away");
     sidecar.answer(200, "");
@@ -166,7 +172,8 @@ async fn without_a_component_events_stay_in_the_outbox_and_it_is_said_once() {
     }
     backend.has("events_outbox_depth", 3.0).await;
     let log = backend.log();
-    let said = log.iter().filter(|line| line["message"] == "PUBSUB_NAME is not set: events stay in the outbox");
+    let said =
+        log.iter().filter(|line| line["message"] == "PUBSUB_NAME is not set: events stay in the outbox");
     assert_eq!(said.count(), 1, "{log:?}");
 }
 

@@ -6,6 +6,7 @@
 // The lint knows test functions, not what they call.
 #![allow(clippy::unwrap_used)]
 
+mod chaos;
 mod crud;
 mod drain;
 mod events;

@@ -80,13 +80,17 @@ async fn publish(
     headers: HeaderMap,
     body: String,
 ) -> Response {
-    assert_eq!((topic.as_str(), &headers["content-type"]), ("task-events", &"application/cloudevents+json".parse().unwrap()));
+    assert_eq!(
+        (topic.as_str(), &headers["content-type"]),
+        ("task-events", &"application/cloudevents+json".parse().unwrap())
+    );
     let event: Value = serde_json::from_str(&body).unwrap();
     sidecar.offered.lock().unwrap().push(event["type"].as_str().unwrap().to_owned());
     let status = StatusCode::from_u16(sidecar.status.load(Ordering::SeqCst)).unwrap();
     if !status.is_success() {
         let code = *sidecar.code.lock().unwrap();
-        return (status, json!({"errorCode": code, "message": "as the test wants"}).to_string()).into_response();
+        return (status, json!({"errorCode": code, "message": "as the test wants"}).to_string())
+            .into_response();
     }
     let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let [(name, partition_key)] = &query[..] else { panic!("{query:?}") };

@@ -22,11 +22,8 @@ async fn a_bad_value_ends_the_start_with_its_remedy() {
     check(&[("SHUTDOWN_TIMEOUT_MS", "-5")], &["SHUTDOWN_TIMEOUT_MS is \"-5\""]).await;
     check(&[("DATABASE_URL", "mysql://me:secret@db/todo")], &["DATABASE_URL is \"mysql://…@db/todo\""]).await;
     check(&[("DATABASE_URL", "sqlite:/nowhere/at/all/todo.db")], &["DATABASE_URL is", "must exist"]).await;
-    check(
-        &[("PUBSUB_NAME", "p"), ("DAPR_HTTP_ENDPOINT", "sidecar")],
-        &["DAPR_HTTP_ENDPOINT is \"sidecar\""],
-    )
-    .await;
+    check(&[("PUBSUB_NAME", "p"), ("DAPR_HTTP_ENDPOINT", "sidecar")], &["DAPR_HTTP_ENDPOINT is \"sidecar\""])
+        .await;
     check(&[("PUBSUB_NAME", "a/b")], &["PUBSUB_NAME is \"a/b\": not a name"]).await;
     let other = Backend::start(&[]).await;
     let taken = other.address.port().to_string();
