@@ -39,7 +39,7 @@ pub(crate) struct TraceArgs {
 
     /// How long spans are kept
     #[arg(long = "traces.retention.time", value_name = "DURATION", default_value = "48h", value_parser = crate::cli::duration)]
-    retention: Duration,
+    trace_retention: Duration,
 
     /// How much memory spans may take; the oldest leave
     #[arg(long = "traces.max-memory", value_name = "SIZE", default_value = "256MB", value_parser = size)]
@@ -89,7 +89,7 @@ impl TraceArgs {
     /// The bounds of the store.
     pub(crate) fn store(&self) -> StoreOptions {
         let mut options = StoreOptions::default();
-        options.retention = self.retention;
+        options.retention = self.trace_retention;
         options.max_memory_bytes = self.max_memory;
         options.max_disk_bytes = self.max_disk;
         options
@@ -126,7 +126,7 @@ impl TraceArgs {
         let strategies = self.strategies.as_deref().unwrap_or(Path::new("")).display().to_string();
         let mut flags = BTreeMap::from([
             ("jaeger.sampling.strategies-file".to_owned(), strategies),
-            ("traces.retention.time".to_owned(), format_duration(self.retention)),
+            ("traces.retention.time".to_owned(), format_duration(self.trace_retention)),
             ("traces.max-memory".to_owned(), format!("{}B", self.max_memory)),
             ("traces.max-disk".to_owned(), format!("{}B", self.max_disk)),
             ("traces.tail-sampling".to_owned(), self.tail_sampling.to_string()),
