@@ -122,6 +122,14 @@ struct WithoutEffect {
     #[arg(long, hide = true)]
     dapr_public_port: Option<String>,
     #[arg(long, hide = true)]
+    dapr_public_listen_address: Option<String>,
+    #[arg(long, hide = true)]
+    actors_service: Option<String>,
+    #[arg(long, hide = true)]
+    reminders_service: Option<String>,
+    #[arg(long, hide = true)]
+    allowed_origins: Option<String>,
+    #[arg(long, hide = true)]
     placement_host_address: Option<String>,
     #[arg(long, hide = true)]
     scheduler_host_address: Option<String>,
@@ -205,6 +213,7 @@ impl SidecarArgs {
             api_token: variable("DAPR_API_TOKEN"),
             app_api_token: variable("APP_API_TOKEN"),
             service_name: variable("OTEL_SERVICE_NAME"),
+            resource_attributes: variable("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default(),
             ..SidecarOptions::new(&self.app_id)
         })
     }

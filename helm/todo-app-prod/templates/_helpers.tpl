@@ -128,6 +128,9 @@ spec:
               value: {{ $root.Values.tracing.endpoint | quote }}
             - name: OTEL_EXPORTER_OTLP_PROTOCOL
               value: http/protobuf
+            # half a second, so that a trace can be looked at at once
+            - name: OTEL_BSP_SCHEDULE_DELAY
+              value: "500"
             - name: OTEL_PROPAGATORS
               value: tracecontext,baggage
             - name: OTEL_TRACES_SAMPLER
