@@ -103,7 +103,7 @@ export function evaluate(expr) {
         total += value;
       }
       if (averaged) total /= members.length;
-      if (quantile) return 0.004 * (1 + Number(quantile[1]) * 4) * (total / members.length / 4);
+      if (quantile) return 0.004 * (1 + Number(quantile[1]) * 4) * (total / members.length / 4) * (/_milliseconds_bucket/.test(expr) ? 1000 : 1);
       if (idle) return (1 - total) * (percent ? 100 : 1);
       if (ratio) return (0.05 + 0.5 * hash(JSON.stringify(labels) + expr.length)) * (0.8 + 0.2 * Math.sin(t / 900)) * (percent ? 100 : 1);
       return total;

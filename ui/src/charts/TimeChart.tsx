@@ -78,6 +78,7 @@ class ChartInstance {
       width: Math.max(host.clientWidth, 40),
       height: Math.max(host.clientHeight, 40),
       range: () => this.props.range,
+      exemplars: () => this.props.model.exemplars ?? none,
       absent: (series, at) => isAbsent(this.props.model.series[series], at),
       hooks: {
         setCursor: [() => this.showTooltip()],

@@ -21,6 +21,15 @@ export function thinExemplars<T extends { timeMs: number; value: number }>(all: 
   return [...kept.values()].flatMap(({ low, high }) => (low === high ? [low] : [low, high])).sort((a, b) => a.timeMs - b.timeMs);
 }
 
+/**
+ * Room for exemplars, of which the lines are a summary: down to the lowest, and up to the highest where it is no more than twice the lines' maximum. What
+ * is higher would press the lines to the ground; it is drawn at the end of the axis.
+ */
+export function withExemplars(low: number, high: number, values: number[]): [number, number] {
+  if (values.length === 0) return [low, high];
+  return [Math.min(low, ...values), Math.max(high, Math.min(Math.max(...values), high + Math.abs(high)))];
+}
+
 export class ExemplarLayer {
   private marks: { exemplar: ChartExemplar; element: HTMLElement }[] = [];
   private shown: ChartExemplar[] | undefined;

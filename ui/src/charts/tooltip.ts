@@ -83,7 +83,7 @@ export class Tooltip {
   /** A title and named texts. */
   showFacts(title: string, facts: [string, string][], place: { x: number; y: number }): void {
     const rows = facts.map(([name, text]) => {
-      const row = element('tip-row');
+      const row = element('tip-row tip-fact');
       row.append(element('tip-name', name), element('tip-value', text));
       return row;
     });

@@ -4,7 +4,8 @@
  */
 import uPlot from 'uplot';
 import { withAlpha, type ColorTheme } from '../grafana/theme';
-import type { ChartAxis, ChartModel, ChartSeries } from './model';
+import { withExemplars } from './exemplars';
+import type { ChartAxis, ChartExemplar, ChartModel, ChartSeries } from './model';
 import type { StackedSeries } from './stack';
 import { logTick, timeTicks, valueTicks } from './ticks';
 
@@ -26,10 +27,10 @@ function increments({ binary, minIncrement }: ChartAxis): number[] | undefined {
   return minIncrement === undefined ? undefined : decimalIncrements.filter((step) => step >= minIncrement * 0.999 && (step / minIncrement) % 1 < 0.001);
 }
 
-function yRange(axis: ChartAxis): uPlot.Scale.Range {
+function yRange(axis: ChartAxis, exemplars: OptionsInput['exemplars']): uPlot.Scale.Range {
   return (_u, dataMin: number | null, dataMax: number | null) => {
-    const low = dataMin ?? 0;
-    const high = dataMax ?? 1;
+    const values = dataMax === null ? [] : exemplars().filter((e) => e.scale === axis.scale).map((e) => e.value);
+    const [low, high] = withExemplars(dataMin ?? 0, dataMax ?? 1, values);
     if (axis.log) {
       const [logMin, logMax] = uPlot.rangeLog(low > 0 ? low : 1, high > 0 ? high : 10, axis.log, true);
       return [axis.min ?? logMin, axis.max ?? logMax];
@@ -270,6 +271,7 @@ export interface OptionsInput {
   height: number;
   syncKey?: string;
   range: () => { from: number; to: number };
+  exemplars: () => ChartExemplar[];
   /** Whether a series has no value of its own at an index: what is drawn there only closes a stack. */
   absent: (series: number, at: number) => boolean;
   hooks: uPlot.Hooks.Arrays;
@@ -283,7 +285,7 @@ export function uplotOptions(input: OptionsInput): uPlot.Options {
     x: { time: true, range: () => [range().from, range().to] },
   };
   for (const axis of model.axes) {
-    scales[axis.scale] = { range: yRange(axis), ...(axis.log ? { distr: 3, log: axis.log } : {}) };
+    scales[axis.scale] = { range: yRange(axis, input.exemplars), ...(axis.log ? { distr: 3, log: axis.log } : {}) };
   }
   const areas = model.axes.filter((a) => a.thresholds.areas);
   const thresholdLines = model.axes.filter((a) => a.thresholds.lines);

@@ -1,7 +1,8 @@
 import { describe, expect, it, test } from 'vitest';
-import { readLogLine } from './logLine';
+import { containersOf } from '../api/kubernetes';
+import { readLogLine, traceIdOf } from './logLine';
 import { cores, coresOf } from './format';
-import { workloadOfPod, workloadsOf, type PodRow } from './overviewData';
+import { requestsOf, workloadOfPod, workloadsOf, type PodRow } from './overviewData';
 import { podTroubles, reasonOf } from './podTroubles';
 
 describe('log lines', () => {
@@ -21,7 +22,37 @@ describe('log lines', () => {
   ])('%s', (line, expected) => expect(readLogLine(line)).toEqual(expected));
 });
 
+describe('the trace of a log line', () => {
+  const id = '4bf92f3577b34da6a3ce929d0e0e4736';
+  test.each([
+    [`{"message":"x","trace_id":"${id}"}`, id],
+    [`{"fields":{"message":"x"},"span":{"trace_id": "${id.toUpperCase()}"}}`, id],
+    [`time=now trace_id=${id} done`, id],
+    [`traceId: ${id}`, id],
+    [`trace_id=${'0'.repeat(32)}`, undefined],
+    [`trace_id=${id}ff`, undefined],
+    [`parent_id=${id}`, undefined],
+    ['plain text', undefined],
+  ])('%s', (line, expected) => expect(traceIdOf(line)).toBe(expected));
+});
+
+describe('the requests of the overview', () => {
+  const one = (value: number) => [{ labels: {}, value, timeMs: 0 }];
+  test.each([
+    [[], [], [], {}],
+    [one(10), one(1), one(25), { rate: 10, errors: 0.1, p95: 25 }],
+    [one(10), [], one(NaN), { rate: 10, errors: 0, p95: undefined }],
+    [one(0), [], [], { rate: 0, errors: 0, p95: undefined }],
+  ])('%#', (requests, requestErrors, requestP95, expected) => expect(requestsOf({ requests, requestErrors, requestP95 })).toEqual(expected));
+});
+
 describe('pods', () => {
+  it('have a container that is meant when none is named', () => {
+    const pod = (names: string[], annotations?: Record<string, string>) => ({ metadata: { name: 'p', namespace: 'n', annotations }, spec: { containers: names.map((name) => ({ name })) } });
+    expect(containersOf(pod(['daprd', 'backend']))).toEqual(['backend', 'daprd']);
+    expect(containersOf(pod(['a', 'b'], { 'kubectl.kubernetes.io/default-container': 'b' }))).toEqual(['b', 'a']);
+  });
+
   it('belong to the longest workload that their name begins with', () => {
     expect(workloadOfPod('todo-backend-7d9c5b8f4-x2kqp', ['todo', 'todo-backend'])).toBe('todo-backend');
     expect(workloadOfPod('other-7d9c5b8f4-x2kqp', [])).toBe('other');

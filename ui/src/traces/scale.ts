@@ -33,8 +33,10 @@ export function durationScale(durations: number[], most: number): Scale {
 /** Of milliseconds since the epoch; the distance of the ticks as well, for their texts. */
 export function timeScale(range: { from: number; to: number }, most: number): Scale & { step: number } {
   const span = Math.max(1, range.to - range.from);
-  let step = roundInterval(span / Math.max(1, most));
-  while (span / step > most) step = roundInterval(step * 2.5);
+  // an interval may be rounded down
+  let wanted = span / Math.max(1, most);
+  while (span / roundInterval(wanted) > most) wanted *= 1.5;
+  const step = roundInterval(wanted);
   const offset = new Date(range.from).getTimezoneOffset() * 60_000;
   const ticks: number[] = [];
   for (let t = Math.ceil((range.from - offset) / step) * step + offset; t <= range.to; t += step) ticks.push(t);
