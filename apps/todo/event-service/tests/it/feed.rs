@@ -28,7 +28,7 @@ async fn replicas_share_a_feed(first: &Running, second: &Running) {
         let replica = if number % 2 == 0 { first } else { second };
         // The fourth one arrives before the third.
         let number = [0, 1, 3, 2, 4][number];
-        let mut event = event(&format!("e{number}"), "task.updated", i64::try_from(number % 2).unwrap() + 1);
+        let mut event = event(&format!("e{number}"), "task.updated", i64::from(number % 2) + 1);
         event["sequence"] = json!(format!("{number:010}"));
         assert_eq!(replica.ask("POST", "/events/tasks", event).await.status, 200);
     }
