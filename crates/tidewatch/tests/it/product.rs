@@ -113,6 +113,21 @@ impl Product {
         self.query(expression).iter().map(|e| e["value"][1].as_str().unwrap().parse().unwrap()).collect()
     }
 
+    /// The processes of its pods.
+    pub(crate) fn pod_processes(&self) -> Vec<PodProcess> {
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+        pids.filter_map(|pid| PodProcess::of(pid, self.pid())).collect()
+    }
+
+    /// The addresses that a job scrapes.
+    pub(crate) fn pages(&self, job: &str) -> Vec<String> {
+        let targets = self.api("/api/v1/targets");
+        let active = targets["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
+        let of_job = active.iter().filter(|target| target["labels"]["job"] == job);
+        of_job.map(|target| target["scrapeUrl"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);
@@ -137,6 +152,36 @@ impl Product {
     /// The data directory.
     pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+}
+
+/// A process of a pod, as the operating system shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct PodProcess {
+    /// Its id.
+    pub(crate) pid: u32,
+    /// The pod's name.
+    pub(crate) pod: String,
+    /// Program and arguments, with spaces between them.
+    pub(crate) command: String,
+}
+
+impl PodProcess {
+    /// `None` when it is not a child of that process, or no pod's.
+    fn of(pid: u32, parent: u32) -> Option<Self> {
+        let read = |file: &str| {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).replace('\0', "\n")
+        };
+        let is_child = read("status").lines().any(|line| line == format!("PPid:\t{parent}"));
+        let environment = if is_child { read("environ") } else { String::new() };
+        let pod = environment.lines().find_map(|line| line.strip_prefix("POD_NAME="))?.to_owned();
+        Some(Self { pid, pod, command: read("cmdline").trim_end().replace('\n', " ") })
+    }
+
+    /// Sends a signal; it may have ended meanwhile.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap(), signal);
     }
 }
 
@@ -205,6 +250,58 @@ pub(crate) fn get(url: &str) -> (u16, String) {
         let response = client.get(url).send().await.unwrap_or_else(|e| panic!("{url}: {e:?}"));
         (response.status().as_u16(), response.text().await.unwrap())
     })
+}
+
+/// Asks over HTTP where an answer may be missing; keeps its connections.
+pub(crate) struct Caller {
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
+}
+
+impl Caller {
+    /// Waits at most [`PATIENCE`] for an answer.
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self { runtime, client }
+    }
+
+    /// Status and body, `null` where that is no JSON; `None` when the connection failed.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Option<(u16, Value)> {
+        let mut request = self.client.request(method.parse().unwrap(), url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.runtime.block_on(async {
+            let response = request.send().await.ok()?;
+            let status = response.status().as_u16();
+            let text = response.bytes().await.ok()?;
+            Some((status, serde_json::from_slice(&text).unwrap_or_default()))
+        })
+    }
+
+    /// The lines of a page of metrics that begin with a name; none when it cannot be read.
+    pub(crate) fn metrics(&self, url: &str, name: &str) -> Vec<(String, f64)> {
+        let text = self.runtime.block_on(async {
+            let response = self.client.get(url).send().await.ok()?;
+            response.text().await.ok()
+        });
+        let series = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            Some((series.to_owned(), value.parse().ok()?))
+        };
+        let named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        text.unwrap_or_default().lines().filter(named).filter_map(series).collect()
+    }
 }
 
 /// Percent-encodes a query parameter.
