@@ -61,8 +61,10 @@ async fn events_wait_for_an_application_that_is_away() {
     drop(app);
     publish(&sidecar, "things", "k", "meanwhile").await;
     let app = bind_again(address).await;
-    let came: Vec<String> = app.wait_for(1).await.iter().map(Asked::data).collect();
-    assert_eq!(came, ["meanwhile"]);
+    // an answer that was cut off by the end of the first application makes its event come again, before the next
+    let came = || app.asked().iter().map(Asked::data).collect::<Vec<String>>();
+    until("the event", || came().last().is_some_and(|last| last == "meanwhile")).await;
+    assert!(came().len() <= 2, "{:?}", came());
     sidecar.shutdown().await;
 }
 
