@@ -89,6 +89,7 @@ export default async function globalSetup(): Promise<(() => Promise<void>) | und
       return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Addresses) : undefined;
     });
     process.env.TIDEWATCH_URL = addresses.ui;
+    process.env.TIDEWATCH_BACKEND = addresses.services?.['todo-backend'] ?? '';
     // a rate needs a scrape before the requests and one after them
     await until('a first scrape of every pod', startDeadlineMs, () => holds(addresses.ui, 'count(up{pod!=""} == 1) >= 5'));
     await until('requests to the application', startDeadlineMs, () => useApplication(addresses).then(() => true, () => undefined));

@@ -28,6 +28,7 @@ function TextField({ label, value, placeholder, className, check, onApply }: Tex
     <label className={`field ${className ?? ''}`}>
       <span>{label}</span>
       <input
+        aria-label={label}
         value={text}
         placeholder={placeholder}
         spellCheck={false}
@@ -101,7 +102,7 @@ export function SearchForm({ state, services, onChange, onRun }: SearchFormProps
     <div className="card trace-search" role="search" aria-label="Search traces">
       <label className="field">
         <span>Service</span>
-        <select value={state.service} onChange={(event) => onChange({ service: event.target.value, operation: '' })}>
+        <select aria-label="Service" value={state.service} onChange={(event) => onChange({ service: event.target.value, operation: '' })}>
           <option value="">All services</option>
           {offered(services, state.service).map((name) => (
             <option key={name}>{name}</option>
@@ -110,7 +111,7 @@ export function SearchForm({ state, services, onChange, onRun }: SearchFormProps
       </label>
       <label className="field">
         <span>Operation</span>
-        <select value={state.operation} disabled={!state.service} onChange={(event) => onChange({ operation: event.target.value })}>
+        <select aria-label="Operation" value={state.operation} disabled={!state.service} onChange={(event) => onChange({ operation: event.target.value })}>
           <option value="">All operations</option>
           {offered(names, state.operation).map((name) => (
             <option key={name}>{name}</option>
@@ -122,7 +123,7 @@ export function SearchForm({ state, services, onChange, onRun }: SearchFormProps
       <TextField label="Max duration" placeholder="2s" className="short" value={state.max} check={(max) => searchErrors({ tags: '', min: '', max }).max} onApply={(max) => onChange({ max })} />
       <label className="field short">
         <span>At most</span>
-        <select value={state.limit} onChange={(event) => onChange({ limit: Number(event.target.value) })}>
+        <select aria-label="At most" value={state.limit} onChange={(event) => onChange({ limit: Number(event.target.value) })}>
           {[...new Set([...limits, state.limit])].sort((a, b) => a - b).map((n) => (
             <option key={n}>{n}</option>
           ))}
