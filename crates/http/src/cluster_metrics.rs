@@ -42,7 +42,8 @@ pub(crate) fn routes() -> Router<Shared> {
 
 async fn kafka(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let Some(exporter) = &shared.state.kafka else {
-        let hint = "no Kafka is watched here: run one with `tidewatch up`, or name one with --kafka-bootstrap\n";
+        let hint =
+            "no Kafka is watched here: run one with `tidewatch up`, or name one with --kafka-bootstrap\n";
         return text(StatusCode::NOT_FOUND, hint);
     };
     let mut out = String::with_capacity(16 * 1024);

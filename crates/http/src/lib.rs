@@ -2,7 +2,7 @@
 //!
 //! Input: handles to the store, the query engine, the scraper, the runtime and the dashboards, in one [`ApiState`].
 //! Output: the Prometheus HTTP API v1 and its management API, Grafana's dashboards, the Kubernetes API's pods, logs and
-//! events, the metrics of a cluster's exporters, OTLP and Jaeger's remote sampling, and the page, on loopback addresses.
+//! events, the metrics of a cluster's exporters, OTLP, Jaeger's query APIs and remote sampling, and the page, on loopback addresses.
 //!
 //! In reading order: a [`Server`] binds [`ListenerSpec`]s and answers connections; `routes` puts one module per API into
 //! a router; the guard checks, counts and finishes every request; work on the store passes the gate, which bounds it
@@ -18,6 +18,7 @@ mod error;
 mod gate;
 mod grafana;
 mod guard;
+mod jaeger;
 mod json;
 mod kubernetes;
 mod listen;
@@ -34,7 +35,9 @@ mod sources;
 mod state;
 mod ui;
 
-pub use cluster_metrics::{CADVISOR_METRICS_PATH, KAFKA_METRICS_PATH, KUBE_STATE_METRICS_PATH, NODE_METRICS_PATH};
+pub use cluster_metrics::{
+    CADVISOR_METRICS_PATH, KAFKA_METRICS_PATH, KUBE_STATE_METRICS_PATH, NODE_METRICS_PATH,
+};
 pub use error::ServerError;
 pub use gate::QueryLimits;
 pub use listen::{ListenerSpec, Serves};

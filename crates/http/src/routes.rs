@@ -5,7 +5,7 @@
 
 use crate::endpoint::note_route;
 use crate::guard::guard;
-use crate::{Shared, grafana, kubernetes, management, prometheus, ui};
+use crate::{Shared, grafana, jaeger, kubernetes, management, prometheus, ui};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
@@ -15,6 +15,7 @@ pub(crate) fn everything(shared: &Shared) -> Router {
         .nest("/api/v1", prometheus::routes(shared))
         .merge(management::routes())
         .merge(grafana::routes(shared))
+        .merge(jaeger::routes(shared))
         .merge(kubernetes::routes());
     guarded(routes, shared)
 }

@@ -14,6 +14,7 @@ use tidewatch_dashboard::Catalog;
 use tidewatch_model::{Clock, Select};
 use tidewatch_promql::EngineOptions;
 use tidewatch_telemetry::{BuildInfo, Registry};
+use tidewatch_traces::TraceStore;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::otlp::SpanReception;
@@ -36,6 +37,8 @@ pub struct ApiState {
     pub workloads: Option<Arc<dyn Workloads>>,
     /// What asks Kafka for its metrics.
     pub kafka: Option<Arc<Exporter>>,
+    /// Where traces are read; without it Jaeger's APIs say that there are none.
+    pub traces: Option<Arc<TraceStore>>,
     /// Where spans that come in over OTLP go; without it they are refused.
     pub spans: Option<SpanReception>,
     /// What remote samplers are told.

@@ -170,6 +170,7 @@ impl Pipeline {
             targets: Some(Arc::clone(&scraper) as _),
             workloads: runtime.clone().map(|runtime| runtime as _),
             kafka: kafka.map(|kafka| kafka.exporter),
+            traces: Some(Arc::clone(recorder.store())),
             spans: Some(SpanReception {
                 intake: Arc::new(spans::Intake::new(Arc::clone(&recorder), Arc::clone(&clock))),
                 limits: OtlpLimits::default(),

@@ -2,7 +2,7 @@
 //!
 //! Input: the query APIs. Output: read by `find`; counted by `writer` and `stats`. It decides nothing.
 
-use crate::span::SpanKind;
+use crate::span::{SpanKind, StatusCode};
 use crate::trace::{Attribute, Span, Trace};
 
 /// Which traces to find: those with a span for which everything said here holds at once.
@@ -14,7 +14,8 @@ pub struct Search {
     pub operation: Option<String>,
     /// The span's kind.
     pub kind: Option<SpanKind>,
-    /// Keys and values that attributes of the span, its events, its scope or its resource have, the values compared as text.
+    /// Keys and values that attributes of the span, its events, its scope or its resource have, the values compared as text. What Jaeger
+    /// shows as tags although OTLP has fields for it is found too: `span.kind`, `otel.status_code`, and `error` by the status.
     pub tags: Vec<(String, String)>,
     /// The span takes at least so many nanoseconds.
     pub min_duration_ns: Option<u64>,
@@ -55,7 +56,8 @@ impl Search {
         let tagged = |(key, text): &(String, String)| {
             let has =
                 |attributes: &[Attribute]| attributes.iter().any(|(k, v)| k == key && v.as_text() == *text);
-            has(&span.attributes)
+            derived(key, text).is_some_and(|derived| derived.is(span.kind, span.status))
+                || has(&span.attributes)
                 || span.events.iter().any(|event| has(&event.attributes))
                 || has(&scope.attributes)
                 || has(&resource.attributes)
@@ -67,6 +69,36 @@ impl Search {
             && self.max_duration_ns.is_none_or(|bound| span.duration_ns() <= bound)
             && (self.start_ns..=self.end_ns).contains(&span.start_ns)
             && self.tags.iter().all(tagged)
+    }
+}
+
+/// A tag that is no attribute.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Derived {
+    Kind(SpanKind),
+    Status(StatusCode),
+}
+
+/// What a tag means besides an attribute.
+pub(crate) fn derived(key: &str, text: &str) -> Option<Derived> {
+    Some(match (key, text) {
+        ("span.kind", "internal") => Derived::Kind(SpanKind::Internal),
+        ("span.kind", "server") => Derived::Kind(SpanKind::Server),
+        ("span.kind", "client") => Derived::Kind(SpanKind::Client),
+        ("span.kind", "producer") => Derived::Kind(SpanKind::Producer),
+        ("span.kind", "consumer") => Derived::Kind(SpanKind::Consumer),
+        ("otel.status_code", "ERROR") | ("error", "true") => Derived::Status(StatusCode::Error),
+        ("otel.status_code", "OK") | ("error", "false") => Derived::Status(StatusCode::Ok),
+        _ => return None,
+    })
+}
+
+impl Derived {
+    pub(crate) fn is(self, kind: SpanKind, status: StatusCode) -> bool {
+        match self {
+            Self::Kind(wanted) => wanted == kind,
+            Self::Status(wanted) => wanted == status,
+        }
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn state_over(store: Arc<dyn Select>) -> ApiState {
         targets: Some(Arc::new(TwoPools)),
         workloads: None,
         kafka: None,
+        traces: None,
         spans: None,
         sampling: Arc::default(),
         dashboards: Arc::new(Catalog::new()),

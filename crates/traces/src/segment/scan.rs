@@ -7,7 +7,8 @@ use super::open::unpack_summary;
 use super::record::{Head, Place, Reference, walk};
 use super::view::{BLOCK_SPANS, View, duration_class, filter_bits, word};
 use crate::attribute::{any_slice_is, split_slice, tag_hash, value_is};
-use crate::search::Search;
+use crate::batch::{kind_of, status_of};
+use crate::search::{Derived, Search, derived};
 use crate::trace::duration_ns;
 use crate::wire::Wire;
 
@@ -33,6 +34,8 @@ struct Tag<'a> {
     /// Whether a source has it.
     sources: Vec<bool>,
     any_source: bool,
+    /// What it means besides an attribute.
+    derived: Option<Derived>,
 }
 
 impl<'a> Scan<'a> {
@@ -70,7 +73,7 @@ impl<'a> Scan<'a> {
         {
             return;
         }
-        if !self.tags.iter().all(|tag| tag.any_source || tag.may_be_in(&self.view, block)) {
+        if !self.tags.iter().all(|tag| tag.may_be_in(&self.view, block)) {
             return;
         }
         let inside = first >= search.start_ns && last <= search.end_ns;
@@ -156,18 +159,25 @@ impl<'a> Tag<'a> {
             keys: keys.filter(|number| view.key(*number) == Some(key.as_bytes())).collect(),
             any_source: sources.contains(&true),
             sources,
+            derived: derived(key, text),
         }
     }
 
     /// Whether the filter of a block lets it be on a span or an event there.
     fn may_be_in(&self, view: &View<'_>, block: usize) -> bool {
-        view.filters
-            .get(block)
-            .is_some_and(|filter| self.bits.iter().all(|bit| filter[bit / 8] >> (bit % 8) & 1 != 0))
+        self.any_source
+            || self.derived.is_some()
+            || view
+                .filters
+                .get(block)
+                .is_some_and(|filter| self.bits.iter().all(|bit| filter[bit / 8] >> (bit % 8) & 1 != 0))
     }
 
     fn is_on(&self, view: &View<'_>, head: &Head<'_>) -> bool {
         if self.any_source && self.sources.get(head.source.number as usize) == Some(&true) {
+            return true;
+        }
+        if self.derived.is_some_and(|derived| is_derived(view, head, derived)) {
             return true;
         }
         let mut found = false;
@@ -189,6 +199,12 @@ impl<'a> Tag<'a> {
                 .is_some_and(|(key, value)| key == self.key.as_bytes() && value_is(value, self.text)),
         }
     }
+}
+
+/// Whether the kind or the status of a span is the one that a tag means.
+fn is_derived(view: &View<'_>, head: &Head<'_>, derived: Derived) -> bool {
+    let kind = view.operation(head.operation.number as usize).map(|(kind, _)| kind_of(kind));
+    kind.is_some_and(|kind| derived.is(kind, status_of(head.shape)))
 }
 
 /// Whether the resource or the scope of a source has a tag.
