@@ -51,8 +51,8 @@ function ServiceTable({ map, range, colorOf }: { map: ServiceMap; range: { from:
                 <td className="muted">{callers(node.name).join(', ') || '–'}</td>
                 <td className="muted">{called(node.name).join(', ') || '–'}</td>
                 <td className="table-links">
-                  <Link href={searchHref({ service: node.name }, range)}>all</Link> <Link href={searchHref({ service: node.name, tags: 'error=true' }, range)}>errors</Link>{' '}
-                  <Link href={searchHref({ service: node.name, order: 'longest' }, range)}>slowest</Link>
+                  <Link href={searchHref({ service: node.tracedBy }, range)}>all</Link> <Link href={searchHref({ service: node.tracedBy, tags: 'error=true' }, range)}>errors</Link>{' '}
+                  <Link href={searchHref({ service: node.tracedBy, order: 'longest' }, range)}>slowest</Link>
                 </td>
               </tr>
             ))}

@@ -96,7 +96,7 @@ export function ServiceGraph({ map, range, colorOf }: ServiceGraphProps) {
             const text = `${placed.from} calls ${placed.to}: ${callsText(edge)}${edge.errors === undefined ? '' : `, ${shareText(edge.errors)} errors`}${edge.p95 === undefined ? '' : `, p95 ${formatMicros(edge.p95)}`}`;
             const line = edgePath(placed.points);
             return (
-              <Link key={`${placed.from} ${placed.to}`} href={searchHref({ service: placed.to }, range)} tabIndex={-1} aria-hidden="true">
+              <Link key={`${placed.from} ${placed.to}`} href={searchHref({ service: nodes.get(placed.to)?.tracedBy ?? placed.to }, range)} tabIndex={-1} aria-hidden="true">
                 <g className={`graph-edge ${bad ? 'failing' : ''} ${dimmed ? 'dimmed' : ''} ${placed.back ? 'back' : ''}`}>
                   <title>{text}</title>
                   <path className="graph-touch" d={line} />
@@ -124,7 +124,7 @@ export function ServiceGraph({ map, range, colorOf }: ServiceGraphProps) {
               y={y}
               color={colorOf(name)}
               dimmed={hovered !== undefined && hovered !== name && !neighbours.has(name)}
-              href={searchHref({ service: name }, range)}
+              href={searchHref({ service: nodes.get(name)?.tracedBy ?? name }, range)}
               onHover={setHovered}
             />
           ))}

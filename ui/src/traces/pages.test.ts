@@ -140,7 +140,7 @@ describe('the map of services', () => {
       [],
     );
     expect(map).toEqual({
-      nodes: [{ name: 'a', rate: 10, errors: 0.1, p95: 12_000 }, { name: 'b', rate: undefined, errors: undefined, p95: undefined }],
+      nodes: [{ name: 'a', rate: 10, errors: 0.1, p95: 12_000, tracedBy: 'a' }, { name: 'b', rate: 4, errors: 0.25, tracedBy: 'a' }],
       edges: [{ from: 'a', to: 'b', rate: 4, errors: 0.25, p95: 2000 }],
       source: 'series',
     });
@@ -151,6 +151,11 @@ describe('the map of services', () => {
     expect(serviceMapOf(none, seen)).toMatchObject({ nodes: [{ name: 'a' }, { name: 'b' }, { name: 'lonely' }], edges: [{ from: 'a', to: 'b', calls: 3 }], source: 'traces' });
     expect(serviceMapOf({ ...none, edgeRate: [of({ client: 'x', server: 'y' }, 1)] }, seen).source).toBe('both');
     expect(serviceMapOf(none, [])).toEqual({ nodes: [], edges: [], source: 'none' });
+  });
+
+  it('gives what sends no spans the numbers of the calls beside it', () => {
+    const map = serviceMapOf({ ...none, rate: [of({ service_name: 'shop' }, 5)], edgeRate: [of({ client: 'user', server: 'shop' }, 5), of({ client: 'shop', server: 'db' }, 9)] }, []);
+    expect(map.nodes.map(({ name, rate, tracedBy }) => [name, rate, tracedBy])).toEqual([['db', 9, 'shop'], ['shop', 5, 'shop'], ['user', 5, 'shop']]);
   });
 
   it('asks over the whole range', () => expect(Object.values(serviceQueries('900s')).every((q) => q.includes('[900s]'))).toBe(true));

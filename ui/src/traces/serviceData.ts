@@ -3,6 +3,7 @@
  * number that no series gives is undefined. Rates are means over the page's time range.
  */
 import { dependencies, type Dependency } from '../api/jaeger';
+import { ApiError } from '../api/http';
 import { queryInstant, type Sample } from '../api/prometheus';
 import type { TimeRange } from '../time/range';
 
@@ -14,6 +15,8 @@ export interface ServiceNode {
   errors?: number;
   /** Microseconds. */
   p95?: number;
+  /** The service whose traces tell about it: its own, or, where it sends no spans (users, databases), one beside it. */
+  tracedBy: string;
 }
 
 export interface ServiceEdge {
@@ -59,6 +62,16 @@ function numbers(samples: Sample[], key: (labels: Record<string, string>) => str
 
 const shareOf = (failed: number | undefined, all: number | undefined): number | undefined => (all === undefined || all <= 0 ? undefined : Math.min(1, (failed ?? 0) / all));
 
+/** A node that sends no spans: its numbers are those of the calls to it, or, where nobody calls it, of the calls it makes. */
+function silentNode(name: string, edges: ServiceEdge[]): ServiceNode {
+  const calledBy = edges.filter((e) => e.to === name);
+  const calls = calledBy.length > 0 ? calledBy : edges.filter((e) => e.from === name);
+  const rate = calls.reduce((sum, e) => sum + (e.rate ?? 0), 0);
+  const failed = calls.reduce((sum, e) => sum + (e.rate ?? 0) * (e.errors ?? 0), 0);
+  const first = calls[0];
+  return { name, rate, errors: shareOf(failed, rate), tracedBy: first ? (first.from === name ? first.to : first.from) : name };
+}
+
 export function serviceMapOf(a: ServiceAnswers, seen: Dependency[]): ServiceMap {
   const [rate, failed, p95] = [numbers(a.rate, nodeKey), numbers(a.failed, nodeKey), numbers(a.p95, nodeKey)];
   const [edgeRate, edgeFailed, edgeP95] = [numbers(a.edgeRate, edgeKey), numbers(a.edgeFailed, edgeKey), numbers(a.edgeP95, edgeKey)];
@@ -79,10 +92,19 @@ export function serviceMapOf(a: ServiceAnswers, seen: Dependency[]): ServiceMap 
   names.delete('');
   const nodes = [...names].sort().map((name): ServiceNode => {
     const ms = p95.get(name);
-    return { name, rate: rate.get(name), errors: shareOf(failed.get(name), rate.get(name)), p95: ms === undefined ? undefined : ms * 1000 };
+    if (rate.has(name) || seen.some((d) => d.parent === name || d.child === name)) {
+      return { name, rate: rate.get(name), errors: shareOf(failed.get(name), rate.get(name)), p95: ms === undefined ? undefined : ms * 1000, tracedBy: name };
+    }
+    return silentNode(name, [...edges.values()]);
   });
   const source = edges.size === 0 ? 'none' : fromSeries === 0 ? 'traces' : fromSeries === edges.size ? 'series' : 'both';
   return { nodes, edges: [...edges.values()], source };
+}
+
+/** A server without Jaeger's API may still have the series. */
+function noneIfUnknown(error: unknown): Dependency[] {
+  if (error instanceof ApiError && error.status === 404) return [];
+  throw error;
 }
 
 export async function loadServiceMap(range: TimeRange, signal: AbortSignal): Promise<ServiceMap> {
@@ -90,7 +112,7 @@ export async function loadServiceMap(range: TimeRange, signal: AbortSignal): Pro
   const queries = serviceQueries(`${seconds}s`);
   const names = Object.keys(queries) as (keyof typeof queries)[];
   const [seen, ...answers] = await Promise.all([
-    dependencies(range.to, range.to - range.from, signal),
+    dependencies(range.to, range.to - range.from, signal).catch(noneIfUnknown),
     ...names.map((name) => queryInstant(queries[name], range.to, signal)),
   ]);
   return serviceMapOf(Object.fromEntries(names.map((name, i) => [name, answers[i]?.samples ?? []])) as ServiceAnswers, seen);
