@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod conformance;
+mod hops;
 mod lag;
 mod no_event_lost;
 mod page;

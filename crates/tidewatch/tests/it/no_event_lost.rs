@@ -314,3 +314,29 @@ fn every_committed_change_has_one_activity_in_order() {
     assert!(settled, "seed {seed}: outbox or lag is not 0 after {PATIENCE:?}");
     assert!(committed >= 200, "seed {seed}: only {committed} changes are no load");
 }
+
+#[test]
+fn what_is_lost_doubled_or_out_of_order_is_found() {
+    let check = |arrived: &[(&str, &str)], changes, expected: Option<&str>| {
+        let activity = |(at, (kind, title)): (usize, &(&str, &str))| {
+            let first = arrived.iter().position(|other| other == &(*kind, *title)).unwrap_or(at);
+            json!({"id": at, "event_id": format!("e{first}"), "type": format!("task.{kind}"), "title": title})
+        };
+        let activities: Vec<Value> = arrived.iter().enumerate().map(activity).collect();
+        let answered = [("task.created", "0000".to_owned()), ("task.updated", "0001".to_owned())];
+        let found = fault(&activities, changes, &answered);
+        match expected {
+            Some(part) => assert!(found.as_ref().is_some_and(|text| text.contains(part)), "{found:?}"),
+            None => assert_eq!(found, None),
+        }
+    };
+    let (created, updated, deleted) = (("created", "0000"), ("updated", "0001"), ("deleted", "0001"));
+    check(&[created, updated], 2, None);
+    check(&[created, updated, deleted], 3, None);
+    check(&[created, updated], 3, Some("3 changes, 2 activities"));
+    check(&[created, updated, updated], 2, Some("2 changes, 3 activities"));
+    check(&[created, updated, updated], 3, Some("3 changes, 3 activities"));
+    check(&[updated, created], 2, Some("not in order"));
+    check(&[created, deleted, updated], 3, Some("not from creation to deletion"));
+    check(&[created, ("updated", "0002"), updated], 3, Some("not in order"));
+}
