@@ -30,10 +30,9 @@ pub(super) fn now_ns(shared: &Shared) -> u64 {
     (milliseconds + 1).saturating_mul(1_000_000) - 1
 }
 
-/// A part of the address, escapes undone.
-pub(super) fn segment(uri: &Uri, from_end: usize) -> String {
-    let segment = uri.path().rsplit('/').nth(from_end).unwrap_or_default();
-    String::from_utf8_lossy(&unescape(segment.as_bytes(), true).unwrap_or_default()).into_owned()
+/// A part of the address as it was sent, counted from its end. Ids have no need of escapes, and Jaeger undoes none.
+pub(super) fn segment(uri: &Uri, from_end: usize) -> &str {
+    uri.path().rsplit('/').nth(from_end).unwrap_or_default()
 }
 
 /// A list, or `null` instead of an empty one.
@@ -54,7 +53,8 @@ pub(super) async fn services(State(shared): State<Shared>, headers: HeaderMap) -
 }
 
 pub(super) async fn operation_names(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Response {
-    let service = segment(&uri, 1);
+    let service = unescape(segment(&uri, 1).as_bytes(), true).unwrap_or_default();
+    let service = String::from_utf8_lossy(&service).into_owned();
     from_store(shared, &headers, Api::Legacy, move |store| {
         let mut names: Vec<String> = store.operations(&service).into_iter().map(|(name, _)| name).collect();
         names.dedup();
@@ -133,7 +133,7 @@ pub(super) async fn search(State(shared): State<Shared>, headers: HeaderMap, ask
 
 /// What a call about one trace says besides its id.
 fn read_trace_call(uri: &Uri, asked: &Parameters) -> Result<(tidewatch_traces::TraceId, bool), Refusal> {
-    let id = ask::trace_id(&segment(uri, 0)).map_err(Refusal::bad)?;
+    let id = ask::trace_id(segment(uri, 0)).map_err(Refusal::bad)?;
     ask::time(asked, "start", 1000, 0)?;
     ask::time(asked, "end", 1000, 0)?;
     Ok((id, ask::flag(asked, "raw")?))

@@ -113,7 +113,7 @@ pub(super) async fn trace(
     asked: Parameters,
 ) -> Response {
     let read = || {
-        let id = ask::trace_id(&segment(&uri, 0)).map_err(|error| malformed("trace_id", error))?;
+        let id = ask::trace_id(segment(&uri, 0)).map_err(|error| malformed("trace_id", error))?;
         for name in ["start_time", "end_time"] {
             if !asked.get(name).is_empty() {
                 time(&asked, name)?;
