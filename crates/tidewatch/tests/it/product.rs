@@ -113,6 +113,20 @@ impl Product {
         self.query(expression).iter().map(|e| e["value"][1].as_str().unwrap().parse().unwrap()).collect()
     }
 
+    /// Waits until every pod takes requests: a target can be up before its readiness was looked at.
+    pub(crate) fn all_pods_ready(&self) {
+        let pods = format!("{}/api/v1/namespaces/todo-app-prod/pods", self.address("/ui"));
+        let is_ready = |pod: &Value| {
+            let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+            conditions.into_iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+        };
+        eventually("every pod ready", || {
+            let list: Value = serde_json::from_str(&get(&pods).1).ok()?;
+            let items = list["items"].as_array()?;
+            (items.len() >= 6 && items.iter().all(is_ready)).then_some(())
+        });
+    }
+
     /// The processes of its pods.
     pub(crate) fn pod_processes(&self) -> Vec<PodProcess> {
         let entries = std::fs::read_dir("/proc").unwrap().flatten();

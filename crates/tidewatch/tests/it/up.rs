@@ -140,7 +140,8 @@ fn the_pods_of_the_run_before_are_gone_from_every_query() {
     let product = todo(folder.path());
     all_targets_up(&product);
     assert_eq!(product.values("count(up{job=\"todo-backend\"})"), [2.0]);
-    eventually("five pods", || (product.values("count(kube_pod_info)") == [5.0]).then_some(()));
+    // two backends, two frontends, the event service, the broker
+    eventually("six pods", || (product.values("count(kube_pod_info)") == [6.0]).then_some(()));
 }
 
 #[test]
