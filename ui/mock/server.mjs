@@ -6,9 +6,11 @@ import { extname, join, normalize } from 'node:path';
 import { dashboards as mocked } from './dashboards.mjs';
 import { catalog, namespace, pods } from './metrics.mjs';
 import { productDashboards } from './productDashboards.mjs';
+import { addPubsub } from './pubsub.mjs';
 import { instant, QueryError, range, select } from './promql.mjs';
 import * as traces from './traces.mjs';
 
+addPubsub();
 const dashboards = [...productDashboards(), ...mocked];
 const port = Number(process.argv[2] ?? process.env.PORT ?? 3100);
 const dist = new URL('../dist', import.meta.url).pathname;
