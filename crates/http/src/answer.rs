@@ -7,7 +7,7 @@ use crate::json::{
     push_escaped_text, push_labels, push_list, push_scalar_value, push_short_timestamp, push_timestamp,
     push_value,
 };
-use tidewatch_model::Sample;
+use tidewatch_model::{Sample, SeriesExemplars};
 use tidewatch_promql::{Answer, MatrixSeries, Value, VectorElement};
 
 /// The warning that goes with a result cut to `limit`.
@@ -107,6 +107,25 @@ fn push_series(out: &mut Vec<u8>, series: &MatrixSeries) {
 
 fn push_sample(out: &mut Vec<u8>, sample: &Sample) {
     push_pair(out, |out| push_timestamp(out, sample.timestamp), |out| push_value(out, sample.value));
+}
+
+/// Exemplars by series, as `query_exemplars` answers.
+pub(crate) fn push_exemplars(out: &mut Vec<u8>, series: &[SeriesExemplars]) {
+    push_list(out, series, |out, series| {
+        out.extend_from_slice(b"{\"seriesLabels\":");
+        push_labels(out, &series.labels);
+        out.extend_from_slice(b",\"exemplars\":");
+        push_list(out, &series.exemplars, |out, exemplar| {
+            out.extend_from_slice(b"{\"labels\":");
+            push_labels(out, &exemplar.labels);
+            out.extend_from_slice(b",\"value\":");
+            push_value(out, exemplar.value);
+            out.extend_from_slice(b",\"timestamp\":");
+            push_timestamp(out, exemplar.timestamp);
+            out.push(b'}');
+        });
+        out.push(b'}');
+    });
 }
 
 /// A list of texts, as label names and values are answered.

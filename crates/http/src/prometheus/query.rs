@@ -3,17 +3,17 @@
 //! Input: expressions with times, steps and limits. Output: results as JSON, encoded on the thread that evaluated them.
 //! What an expression means is the query engine's; here are parameters, limits and texts.
 
-use crate::answer::{estimated_bytes, push_query_data, truncate};
+use crate::answer::{estimated_bytes, push_exemplars, push_query_data, truncate};
 use crate::error::{ApiError, ErrorType};
 use crate::gate::{Timings, Work};
 use crate::parameters::{Parameters, duration_nanoseconds};
 use crate::reply::{EncodedBody, Encoding, on_blocking_thread, success, success_body};
 use crate::{Shared, json};
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
-use tidewatch_model::{LabelQuery, Labels, Select, SeriesExemplars, push_go_float};
+use tidewatch_model::{LabelQuery, Select};
 use tidewatch_promql::{Answer, Cancel, Engine, QueryError};
 
 /// The most steps a range query may have, so that a typing error does not load a year of seconds.
@@ -173,35 +173,22 @@ pub(crate) async fn exemplars(
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
     let matcher_sets = tidewatch_promql::selectors(parameters.get("query")).map_err(ApiError::bad_data)?;
+    // without a selector there is nothing to say, and Prometheus says it with this status
+    if matcher_sets.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let encoding = Encoding::accepted_by(&headers);
     let make = move || {
-        if matcher_sets.is_empty() {
-            return success::<[(); 0]>(&[], encoding);
-        }
         let query = LabelQuery { matcher_sets: &matcher_sets, start, end };
         match shared.state.store.exemplars(&query) {
-            Ok(found) => success(&found.iter().map(exemplars_of).collect::<Vec<_>>(), encoding),
+            Ok(found) => {
+                let body = success_body(found.len() * 512, &[], &[], |out| push_exemplars(out, &found));
+                EncodedBody::new(body, encoding).into_response("application/json")
+            }
             Err(error) => ApiError::new(ErrorType::Internal, error).into_response(),
         }
     };
     Ok(on_blocking_thread(make).await)
-}
-
-/// One series of the answer; values are texts as in every answer, times are seconds.
-fn exemplars_of(series: &SeriesExemplars) -> serde_json::Value {
-    let map = |labels: &Labels| {
-        labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<serde_json::Map<_, _>>()
-    };
-    let exemplars = series.exemplars.iter().map(|exemplar| {
-        let mut value = String::new();
-        push_go_float(&mut value, exemplar.value);
-        serde_json::json!({
-            "labels": map(&exemplar.labels),
-            "value": value,
-            "timestamp": exemplar.timestamp as f64 / 1000.0,
-        })
-    });
-    serde_json::json!({ "seriesLabels": map(&series.labels), "exemplars": exemplars.collect::<Vec<_>>() })
 }
 
 pub(crate) async fn format(headers: HeaderMap, parameters: Parameters) -> Response {

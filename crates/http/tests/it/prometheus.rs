@@ -76,6 +76,7 @@ async fn results_of_queries_are_written_as_prometheus_writes_them() {
             200,
             r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#,
         ),
+        ("/api/v1/query_exemplars?query=1", 204, ""),
         ("/api/v1/query_exemplars?query=up", 200, r#"{"status":"success","data":[]}"#),
         ("/api/v1/format_query?query=sum(rate(up[5m]))by(job)", 200, r#"{"status":"success","data":"sum by (job) (rate(up[5m]))"}"#),
     ])

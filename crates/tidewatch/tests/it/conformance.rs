@@ -52,6 +52,37 @@ fn metrics(tick: u64, time: u64) -> String {
     text
 }
 
+/// A page with exemplars, whose times are those of the samples.
+fn exemplars(tick: u64) -> String {
+    let exemplar =
+        |value: f64| format!("# {{trace_id=\"{tick:032x}\",span_id=\"é{tick:x}\"}} {value} {tick}");
+    let mut text = String::from("# TYPE ops counter\n");
+    for kind in ["a", "b"] {
+        text += &format!("ops_total{{kind=\"{kind}\"}} {tick} {tick} {}\n", exemplar(tick as f64 / 4.0));
+    }
+    text += "# TYPE seconds histogram\n";
+    for (le, value) in [("0.1", 0.05), ("1", 0.5), ("+Inf", 5.0)] {
+        text += &format!("seconds_bucket{{le=\"{le}\"}} {tick} {tick} {}\n", exemplar(value));
+    }
+    text += &format!("seconds_count {tick} {tick}\nseconds_sum {tick} {tick}\n# EOF\n");
+    text
+}
+
+/// Questions for exemplars from `start` to `end`, in milliseconds.
+fn exemplar_questions(start: u64, end: u64) -> Vec<String> {
+    let expressions = [
+        "ops_total",
+        "rate(ops_total{kind=\"a\"}[5s])",
+        "histogram_quantile(0.9, sum by (le) (rate(seconds_bucket[5s]))) + ignoring(x) ops_total",
+        "{__name__=~\"seconds_bucket|wave\",le!=\"1\"}",
+        "nothing",
+        "sum(",
+    ];
+    let (start, end) = (start / 1000, end / 1000);
+    let path = |e: &&str| format!("/api/v1/query_exemplars?query={}&start={start}&end={end}", escape(e));
+    expressions.iter().map(path).collect()
+}
+
 const INSTANT: &[&str] = &[
     "requests_total",
     "{__name__=~\"depth|wave\"}",
@@ -150,10 +181,15 @@ fn the_same_target_gives_the_same_answers_and_prometheus_reads_our_data() {
         let tick = now() / TICK;
         ("text/plain; version=0.0.4".to_owned(), metrics(tick - first, tick * TICK).into_bytes())
     });
+    let open_metrics = Page::dynamic(|| {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        (kind.to_owned(), exemplars(now() / TICK).into_bytes())
+    });
     let config = format!(
         "global: {{scrape_interval: 300ms, scrape_timeout: 300ms}}\nscrape_configs:\n  - job_name: conformance\n    \
-         static_configs: [{{targets: ['{}']}}]\n",
-        page.address()
+         static_configs: [{{targets: ['{}']}}]\n  - job_name: exemplars\n    static_configs: [{{targets: ['{}']}}]\n",
+        page.address(),
+        open_metrics.address()
     );
     let (our_folder, their_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut product = Product::serve(our_folder.path(), &config);
@@ -167,6 +203,15 @@ fn the_same_target_gives_the_same_answers_and_prometheus_reads_our_data() {
     let (asked, differences) = compare_all(&product.address("/prometheus"), &peer.url, end);
     eprintln!("{asked} questions, {} answers differ", differences.len());
     assert!(differences.is_empty(), "{} of {asked} differ:\n{}", differences.len(), differences.join("\n"));
+
+    let asked = exemplar_questions(end - COMPARED * TICK, end);
+    let differences: Vec<String> =
+        asked.iter().filter_map(|path| compare(path, &product.address("/prometheus"), &peer.url)).collect();
+    eprintln!("{} questions for exemplars, {} answers differ", asked.len(), differences.len());
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    let exemplars = ask(&product.address("/prometheus"), &asked[0]);
+    let found = exemplars["data"][0]["exemplars"].as_array().map_or(0, Vec::len) as u64;
+    assert!(found > COMPARED / 2, "{exemplars}");
 
     // the data directory itself: a real Prometheus opens what a killed tidewatch left
     let ours = format!("/api/v1/query?query={}&time={}", escape("{job=\"conformance\"}[1h]"), end / 1000);
@@ -185,6 +230,7 @@ fn the_same_target_gives_the_same_answers_and_prometheus_reads_our_data() {
     };
     assert!(listed(&kept).len() > 20);
     assert_eq!(listed(&kept), listed(&read));
+    assert_eq!(sorted(exemplars), sorted(ask(&reader.url, &asked[0])));
 }
 
 /// The pods' own pages and labels: the targets of `up`, scraped by both.
