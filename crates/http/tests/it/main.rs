@@ -8,6 +8,7 @@ mod against_prometheus;
 mod client;
 mod dashboards_and_pods;
 mod doubles;
+mod jaeger;
 mod limits;
 mod otlp_grpc;
 mod otlp_http;
