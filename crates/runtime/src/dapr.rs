@@ -49,6 +49,14 @@ pub(crate) fn container(sidecar: &DaprSidecar) -> Container {
         field("NAMESPACE", "metadata.namespace"),
         field("POD_NAME", "metadata.name"),
         field(HOST_IP, "status.podIP"),
+        // what a collector's k8sattributes processor adds in a cluster, so that a span leads to its pod
+        EnvVar {
+            name: "OTEL_RESOURCE_ATTRIBUTES".to_owned(),
+            source: EnvSource::Value(
+                "k8s.namespace.name=$(NAMESPACE),k8s.pod.name=$(POD_NAME),k8s.container.name=daprd"
+                    .to_owned(),
+            ),
+        },
     ];
     env.extend(
         sidecar
