@@ -28,6 +28,7 @@ mod log;
 mod mapped;
 mod sealed;
 
+pub(crate) use assemble::Assembly;
 pub(crate) use log::{Log, file_version};
 pub(crate) use open::Open;
 pub(crate) use open::VERSION;

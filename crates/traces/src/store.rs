@@ -1,12 +1,14 @@
 //! The store: spans in by [`Writer`] or [`TraceStore::commit`], traces out by id or [`Search`].
 //!
 //! Input: decoded requests and questions, each with the time of its caller. Output: owned traces. One lock guards the segments: a batch
-//! takes it once, for as long as its spans take to be indexed; a question shares it. Deliberately not here: sampling, adjusting traces,
+//! takes it once, for as long as its spans take to be indexed; a question reads sealed segments without it, and shares it for short steps
+//! through the open one. Deliberately not here: sampling, adjusting traces,
 //! and any thread of its own: [`TraceStore::maintain`] is called from outside.
 
 mod commit;
 mod recover;
 mod upkeep;
+mod snapshot;
 mod query;
 mod dependencies;
 
@@ -17,6 +19,7 @@ use crate::search::{Dependency, Ingested, Search, StoreStats};
 use crate::segment::{Log, Open, Sealed};
 use crate::span::{ResourceRef, ScopeRef, SpanKind, SpanRef, SpanSink, TraceId};
 use crate::trace::Trace;
+use snapshot::Snapshot;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -28,6 +31,8 @@ pub struct TraceStore {
     folder: Option<PathBuf>,
     options: StoreOptions,
     segments: RwLock<Segments>,
+    /// What is known of the calls in sealed segments.
+    calls: Mutex<dependencies::Known>,
     /// Emptied batches, so that their memory is used again.
     batches: Mutex<Vec<SpanBatch>>,
     /// Held while the store is open: no other process uses the folder.
@@ -70,6 +75,10 @@ impl TraceStore {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot::new(&self.segments)
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, Segments> {
         self.segments.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,33 +103,30 @@ impl TraceStore {
 
     /// The names of all services, sorted.
     pub fn services(&self) -> Vec<String> {
-        query::services(&self.read())
+        query::services(&self.snapshot())
     }
 
     /// Names and kinds of the spans of a service, sorted.
     pub fn operations(&self, service: &str) -> Vec<(String, SpanKind)> {
-        query::operations(&self.read(), service)
+        query::operations(&self.snapshot(), service)
     }
 
     /// The traces that match, whole, the one whose first span arrived last first.
     pub fn find(&self, search: &Search) -> Vec<Trace> {
-        query::find(&self.read(), search)
+        query::find(&self.snapshot(), search)
     }
 
     /// A trace by its id.
     pub fn trace(&self, id: TraceId) -> Option<Trace> {
-        query::trace(&self.read(), id)
+        query::trace(&self.snapshot(), id)
     }
 
     /// Which service called which how often, by traces with a span that started in the `lookback` before `end_ns`: every span whose parent
     /// is found counts, within a service too. Sorted.
     pub fn dependencies(&self, end_ns: u64, lookback: Duration) -> Vec<Dependency> {
         let window = end_ns.saturating_sub(nanoseconds(lookback))..=end_ns;
-        let (sealed, open) = {
-            let segments = self.read();
-            (segments.sealed.clone(), dependencies::OpenEdges::new(&segments.open.view()))
-        };
-        dependencies::count(&sealed, &open, &window)
+        let mut known = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        dependencies::count(&self.snapshot(), &mut known, &window)
     }
 
     /// What it holds and what it has done.

@@ -11,29 +11,46 @@ use crate::span::{SpanId, TraceId, ValueRef};
 use crate::trace::{Attribute, Event, Link, Resource, Scope, Span, Trace};
 use crate::wire::Wire;
 
-impl<'a> View<'a> {
-    /// Adds the spans of a trace, in the order of their arrival.
-    pub(crate) fn assemble(&self, number: u32, trace: &mut Trace) {
-        let mut spans: Vec<usize> = self.spans_of(number).collect();
-        spans.reverse();
-        let mut scopes = Vec::new();
-        trace.spans.reserve(spans.len());
-        for span in spans {
-            let Some(mut read) = self.read_span(span) else { continue };
-            let known = scopes.iter().find(|(source, _)| *source == read.scope);
+/// A trace that is put together in steps, between which the segment may grow, or be sealed.
+pub(crate) struct Assembly {
+    /// The spans to come, the last one first.
+    spans: Vec<u32>,
+    /// Sources, and what scope of the trace each is.
+    scopes: Vec<(usize, usize)>,
+}
+
+impl Assembly {
+    /// Begins with the spans of a trace that are among the first `spans`.
+    pub(crate) fn new(view: &View<'_>, number: u32, spans: usize) -> Self {
+        let spans = view.spans_of(number).filter(|span| *span < spans).map(|span| span as u32).collect();
+        Self { spans, scopes: Vec::new() }
+    }
+
+    /// Adds spans, in the order of their arrival, until about `budget` bytes were read. Gives whether more are to come.
+    pub(crate) fn step(&mut self, view: &View<'_>, budget: usize, trace: &mut Trace) -> bool {
+        let mut left = budget;
+        while left > 0 {
+            let Some(span) = self.spans.pop() else { return false };
+            let span = span as usize;
+            left = left.saturating_sub(view.record_bytes(span).max(64));
+            let Some(mut read) = view.read_span(span) else { continue };
+            let known = self.scopes.iter().find(|(source, _)| *source == read.scope);
             let scope = match known {
                 Some((_, scope)) => *scope,
                 None => {
-                    let Some(scope) = self.add_scope(read.scope as u32, trace) else { continue };
-                    scopes.push((read.scope, scope));
+                    let Some(scope) = view.add_scope(read.scope as u32, trace) else { continue };
+                    self.scopes.push((read.scope, scope));
                     scope
                 }
             };
             read.scope = scope;
             trace.spans.push(read);
         }
+        !self.spans.is_empty()
     }
+}
 
+impl<'a> View<'a> {
     /// The ids of a span and its parent, its service, and when it started.
     pub(crate) fn edge(&self, span: usize) -> Option<(SpanId, SpanId, usize, u64)> {
         let head = self.head(span)?;

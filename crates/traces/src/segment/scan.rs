@@ -1,7 +1,8 @@
 //! A search in one segment: from the last span to the first, passing over blocks in which nothing can match.
 //!
 //! Input: a [`Search`] and a [`View`]. Output: the traces with a span for which everything holds. Services, operations and tags are looked
-//! up once per segment, so that a span is compared by numbers. It keeps no order among traces: the caller does.
+//! up once per segment, so that a span is compared by numbers. It goes on in steps, each with a view of its own: between two of them the
+//! segment may grow, or be sealed. It keeps no order among traces: the caller does.
 
 use super::open::unpack_summary;
 use super::record::{Head, Place, Reference, walk};
@@ -14,13 +15,14 @@ use crate::wire::Wire;
 
 /// A search, prepared for a segment.
 pub(crate) struct Scan<'a> {
-    view: View<'a>,
     search: &'a Search,
     /// Whether an operation matches; nothing where all do.
     operations: Option<Vec<bool>>,
     tags: Vec<Tag<'a>>,
     classes: (u8, u8),
     seen: Vec<u64>,
+    /// The spans from here on have been looked at.
+    next: usize,
 }
 
 /// A tag, prepared for a segment.
@@ -38,82 +40,93 @@ struct Tag<'a> {
     derived: Option<Derived>,
 }
 
+/// What passing over a span or a block costs, against the bytes of a record.
+const PASS: usize = 16;
+
 impl<'a> Scan<'a> {
-    /// Prepares a search, or gives nothing where no span can match.
-    pub(crate) fn new(view: View<'a>, search: &'a Search) -> Option<Self> {
-        let operations = matching_operations(&view, search);
+    /// Prepares a search among the first `spans` spans, or gives nothing where none can match.
+    pub(crate) fn new(view: &View<'_>, search: &'a Search, spans: usize) -> Option<Self> {
+        let operations = matching_operations(view, search);
         if operations.as_ref().is_some_and(|matching| !matching.contains(&true)) {
             return None;
         }
-        let tags = search.tags.iter().map(|(key, text)| Tag::new(&view, key, text)).collect();
+        let tags = search.tags.iter().map(|(key, text)| Tag::new(view, key, text)).collect();
         let shortest = search.min_duration_ns.map_or(0, duration_class);
         let longest = search.max_duration_ns.map_or(u8::MAX, duration_class);
         let seen = vec![0; view.trace_count().div_ceil(64)];
-        Some(Self { view, search, operations, tags, classes: (shortest, longest), seen })
+        let next = spans.min(view.spans());
+        Some(Self { search, operations, tags, classes: (shortest, longest), seen, next })
     }
 
-    pub(crate) fn blocks(&self) -> usize {
-        self.view.summaries.len()
+    /// Goes on until about `budget` bytes were looked at, and calls `found` with the number of every trace with a match that had none
+    /// before. Gives the first of the spans that have been looked at; 0 when there are no more.
+    pub(crate) fn step(&mut self, view: &View<'_>, budget: usize, mut found: impl FnMut(u32)) -> usize {
+        let mut left = budget;
+        while self.next > 0 && left > 0 {
+            let block = (self.next - 1) / BLOCK_SPANS;
+            let start = block * BLOCK_SPANS;
+            let Some(inside) = self.may_be_in(view, block) else {
+                self.next = start;
+                left = left.saturating_sub(PASS);
+                continue;
+            };
+            while self.next > start && left > 0 {
+                self.next -= 1;
+                left = left.saturating_sub(self.look_at(view, self.next, inside, &mut found));
+            }
+        }
+        self.next
     }
 
-    /// The first span of a block.
-    pub(crate) fn block_start(block: usize) -> usize {
-        block * BLOCK_SPANS
-    }
-
-    /// Calls `found` with the number of every trace with a match in a block that had none in the blocks before.
-    pub(crate) fn block(&mut self, block: usize, mut found: impl FnMut(u32)) {
-        let Some(summary) = self.view.summaries.get(block) else { return };
-        let (first, last, shortest, longest) = unpack_summary(summary);
+    /// Whether a block can have a match, and then whether all its spans start in the time that is asked for.
+    fn may_be_in(&self, view: &View<'_>, block: usize) -> Option<bool> {
+        let (first, last, shortest, longest) = unpack_summary(view.summaries.get(block)?);
         let search = self.search;
-        if last < search.start_ns
-            || first > search.end_ns
-            || longest < self.classes.0
-            || shortest > self.classes.1
+        let may_be = last >= search.start_ns
+            && first <= search.end_ns
+            && longest >= self.classes.0
+            && shortest <= self.classes.1
+            && self.tags.iter().all(|tag| tag.may_be_in(view, block));
+        may_be.then_some(first >= search.start_ns && last <= search.end_ns)
+    }
+
+    /// Looks at a span. Gives what that costs.
+    #[inline]
+    fn look_at(&mut self, view: &View<'_>, span: usize, inside: bool, found: &mut impl FnMut(u32)) -> usize {
+        if let Some(operations) = &self.operations
+            && word(view.operations, span).is_none_or(|number| operations.get(number) != Some(&true))
         {
-            return;
+            return PASS;
         }
-        if !self.tags.iter().all(|tag| tag.may_be_in(&self.view, block)) {
-            return;
+        let Some(trace) = word(view.traces, span) else { return PASS };
+        let Some(seen) = self.seen.get(trace / 64) else { return PASS };
+        if seen >> (trace % 64) & 1 != 0 || !self.duration_may_match(view, span) {
+            return PASS;
         }
-        let inside = first >= search.start_ns && last <= search.end_ns;
-        let start = Self::block_start(block);
-        let end = (start + BLOCK_SPANS).min(self.view.spans());
-        for span in (start..end).rev() {
-            if let Some(operations) = &self.operations
-                && word(self.view.operations, span).is_none_or(|number| operations.get(number) != Some(&true))
-            {
-                continue;
-            }
-            let Some(trace) = word(self.view.traces, span) else { continue };
-            let Some(seen) = self.seen.get(trace / 64) else { continue };
-            if seen >> (trace % 64) & 1 != 0 || !self.duration_may_match(span) {
-                continue;
-            }
-            if self.matches(span, inside) {
-                self.seen[trace / 64] |= 1 << (trace % 64);
-                found(trace as u32);
-            }
+        if self.matches(view, span, inside) {
+            self.seen[trace / 64] |= 1 << (trace % 64);
+            found(trace as u32);
         }
+        PASS + view.record_bytes(span)
     }
 
     #[inline]
-    fn duration_may_match(&self, span: usize) -> bool {
-        self.view.durations.get(span).is_some_and(|class| (self.classes.0..=self.classes.1).contains(class))
+    fn duration_may_match(&self, view: &View<'_>, span: usize) -> bool {
+        view.durations.get(span).is_some_and(|class| (self.classes.0..=self.classes.1).contains(class))
     }
 
-    fn matches(&self, span: usize, inside: bool) -> bool {
+    fn matches(&self, view: &View<'_>, span: usize, inside: bool) -> bool {
         let search = self.search;
         let bounded = search.min_duration_ns.is_some() || search.max_duration_ns.is_some();
         if inside && !bounded && self.tags.is_empty() {
             return true;
         }
-        let Some(head) = self.view.head(span) else { return false };
+        let Some(head) = view.head(span) else { return false };
         let duration = duration_ns(head.start_ns, head.end_ns);
         (search.start_ns..=search.end_ns).contains(&head.start_ns)
             && search.min_duration_ns.is_none_or(|bound| duration >= bound)
             && search.max_duration_ns.is_none_or(|bound| duration <= bound)
-            && self.tags.iter().all(|tag| tag.is_on(&self.view, &head))
+            && self.tags.chunks(64).all(|tags| all_on(tags, view, &head))
     }
 }
 
@@ -173,19 +186,10 @@ impl<'a> Tag<'a> {
                 .is_some_and(|filter| self.bits.iter().all(|bit| filter[bit / 8] >> (bit % 8) & 1 != 0))
     }
 
-    fn is_on(&self, view: &View<'_>, head: &Head<'_>) -> bool {
-        if self.any_source && self.sources.get(head.source.number as usize) == Some(&true) {
-            return true;
-        }
-        if self.derived.is_some_and(|derived| is_derived(view, head, derived)) {
-            return true;
-        }
-        let mut found = false;
-        let walked = walk(view.data, head, |place, reference| {
-            found = matches!(place, Place::SpanAttribute | Place::EventAttribute) && self.is(reference);
-            !found
-        });
-        found && walked.is_some()
+    /// Whether it is on a span without being an attribute of it or of its events.
+    fn is_around(&self, view: &View<'_>, head: &Head<'_>) -> bool {
+        self.any_source && self.sources.get(head.source.number as usize) == Some(&true)
+            || self.derived.is_some_and(|derived| is_derived(view, head, derived))
     }
 
     #[inline]
@@ -199,6 +203,29 @@ impl<'a> Tag<'a> {
                 .is_some_and(|(key, value)| key == self.key.as_bytes() && value_is(value, self.text)),
         }
     }
+}
+
+/// Whether all of up to 64 tags are on a span; its attributes are gone through once.
+fn all_on(tags: &[Tag<'_>], view: &View<'_>, head: &Head<'_>) -> bool {
+    let missing = tags.iter().enumerate().filter(|(_, tag)| !tag.is_around(view, head));
+    let mut missing = missing.fold(0u64, |bits, (at, _)| bits | 1 << at);
+    if missing == 0 {
+        return true;
+    }
+    let walked = walk(view.data, head, |place, reference| {
+        if matches!(place, Place::SpanAttribute | Place::EventAttribute) {
+            let mut left = missing;
+            while left != 0 {
+                let at = left.trailing_zeros();
+                left &= left - 1;
+                if tags[at as usize].is(reference) {
+                    missing &= !(1 << at);
+                }
+            }
+        }
+        missing != 0
+    });
+    missing == 0 && walked.is_some()
 }
 
 /// Whether the kind or the status of a span is the one that a tag means.

@@ -68,6 +68,11 @@ impl Sealed {
         log::sound_length(self.data.get()) == self.data.get().len()
     }
 
+    /// Its number, which no other segment has.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     pub(crate) fn spans(&self) -> usize {
         self.head.spans()
     }

@@ -117,6 +117,12 @@ impl<'a> View<'a> {
         read_head(self.data, word(self.records, span)?, self.base_ns)
     }
 
+    /// Bytes of a record, with what is defined in it.
+    pub(super) fn record_bytes(&self, span: usize) -> usize {
+        let end = word(self.records, span + 1).unwrap_or(self.data.len());
+        word(self.records, span).map_or(0, |at| end.saturating_sub(at))
+    }
+
     fn block(&self, places: &'a [Word], number: u32) -> Option<&'a [u8]> {
         Wire(self.data.get(word(places, number as usize)?..)?).block()
     }
@@ -171,6 +177,20 @@ impl<'a> View<'a> {
     /// The number of an operation's service.
     pub(crate) fn service_of(&self, operation: usize) -> Option<usize> {
         word(self.operation_services, operation)
+    }
+
+    /// The number of a span's trace.
+    pub(crate) fn trace_of(&self, span: usize) -> Option<usize> {
+        word(self.traces, span)
+    }
+
+    /// The earliest and the latest start of a span.
+    pub(crate) fn starts(&self) -> Option<(u64, u64)> {
+        let starts = self.summaries.iter().map(|summary| {
+            let (first, last, ..) = super::open::unpack_summary(summary);
+            (first, last)
+        });
+        starts.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
     }
 
     /// The first span of a trace here.

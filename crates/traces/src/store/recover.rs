@@ -37,7 +37,8 @@ pub(super) fn open(
     }
     segments.maintain(now_ns, folder.as_deref(), &options)?;
     let batches = Mutex::new(Vec::new());
-    Ok(TraceStore { folder, options, segments: RwLock::new(segments), batches, _lock: lock })
+    let (segments, calls) = (RwLock::new(segments), Mutex::default());
+    Ok(TraceStore { folder, options, segments, calls, batches, _lock: lock })
 }
 
 fn lock_folder(folder: &Path) -> Result<File, TracesError> {
