@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Run the pub/sub part of a Dapr sidecar, with daprd's own flags
     ///
     /// `up` runs one in every pod with the annotation dapr.io/enabled.
-    Sidecar(SidecarArgs),
+    Sidecar(Box<SidecarArgs>),
     /// Kills process groups when the parent is gone; started by `up` itself
     #[command(hide = true)]
     Guard {
