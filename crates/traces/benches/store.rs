@@ -74,20 +74,58 @@ fn search_all(store: &TraceStore) {
         ),
         ("1,500 traces", Search { limit: 1500, ..service("todo-backend") }),
     ];
-    for (name, search) in searches {
+    for (name, search) in &searches {
         let mut times: Vec<_> = (0..21)
             .map(|_| {
                 let begin = Instant::now();
-                std::hint::black_box(store.find(&search));
+                std::hint::black_box(store.find(search));
                 begin.elapsed()
             })
             .collect();
         times.sort_unstable();
         println!("  search {name:20} p50 {:?}, worst {:?}", times[10], times[20]);
     }
-    let begin = Instant::now();
-    let edges = store.dependencies(u64::MAX, Duration::MAX);
-    println!("  dependencies {:?}, {} edges", begin.elapsed(), edges.len());
+    for call in ["first", "second", "third"] {
+        let begin = Instant::now();
+        let edges = store.dependencies(u64::MAX, Duration::MAX);
+        println!("  dependencies, {call} call: {:?}, {} edges", begin.elapsed(), edges.len());
+    }
+    let asking: [(&str, &(dyn Fn() + Sync)); 4] = [
+        ("nothing", &|| std::thread::sleep(Duration::from_millis(1))),
+        ("tags never together", &|| drop(std::hint::black_box(store.find(&searches[7].1)))),
+        ("1,500 traces", &|| drop(std::hint::black_box(store.find(&searches[8].1)))),
+        ("dependencies", &|| drop(std::hint::black_box(store.dependencies(u64::MAX, Duration::MAX)))),
+    ];
+    for (name, ask) in asking {
+        commit_while(store, name, ask);
+    }
+}
+
+/// How long requests of eight spans take while another thread asks the same question again and again.
+fn commit_while(store: &TraceStore, name: &str, ask: &(dyn Fn() + Sync)) {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let mut times = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                ask();
+            }
+        });
+        for request in 0..400u64 {
+            let mut writer = store.writer(NOW);
+            (0..8).for_each(|span| send_span((1 << 40) + request * 8 + span, &mut writer));
+            let begin = Instant::now();
+            writer.finish().expect("an open store");
+            times.push(begin.elapsed());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    times.sort_unstable();
+    println!(
+        "  a commit during {name:20} p50 {:?}, p99 {:?}, worst {:?}",
+        times[200], times[396], times[399]
+    );
 }
 
 fn send(request: u64, sink: &mut impl SpanSink) {

@@ -26,7 +26,10 @@ pub struct StoreOptions {
     pub late_after: Duration,
     /// A span that starts longer after its arrival is counted as skewed. It is kept.
     pub skewed_after: Duration,
-    /// Whether a span equal in every byte to one of the last 65,536 is counted and not kept again.
+    /// Whether a span equal in every byte to one of the last 65,536 is counted and not kept again. Answers are the same with and without:
+    /// Jaeger keeps what was sent again and removes it when it answers, as its query APIs here do too, except for an answer that is
+    /// asked for raw, in which it would show what was sent twice. Spans that share an id and differ in a byte, as the two sides of a call
+    /// may, are always kept. Not equal is a span of another resource or scope. Calls between services are counted of what is kept.
     pub drop_duplicates: bool,
 }
 

@@ -131,7 +131,13 @@ impl TraceStore {
 
     /// What it holds and what it has done.
     pub fn stats(&self) -> StoreStats {
-        self.read().stats()
+        let pooled: usize = {
+            let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            batches.iter().map(SpanBatch::memory_bytes).sum()
+        };
+        let mut stats = self.read().stats();
+        stats.memory_bytes += pooled as u64;
+        stats
     }
 
     /// Lets go of what is too old, seals a segment that is open for too long, tries again what failed. To be called about once a second.
@@ -161,9 +167,8 @@ pub struct Writer<'a> {
     batch: SpanBatch,
 }
 
-/// Batches kept for later requests, and bytes that one may take to be kept.
+/// Batches kept for later requests.
 const POOL: usize = 4;
-const POOLED_BYTES: usize = 2 << 20;
 
 impl Writer<'_> {
     /// Keeps the spans. From now on they are found, and survive the end of this process.
@@ -184,7 +189,7 @@ impl Drop for Writer<'_> {
     fn drop(&mut self) {
         let mut batch = std::mem::take(&mut self.batch);
         let mut pool = self.store.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        if pool.len() < POOL && batch.memory_bytes() <= POOLED_BYTES {
+        if pool.len() < POOL && batch.memory_bytes() <= self.store.options.pooled_bytes() {
             batch.clear();
             pool.push(batch);
         }

@@ -8,7 +8,7 @@ use super::open::VERSION;
 use super::record::{FILE_HEADER, FRAME_HEADER};
 use crate::error::{Doing, TracesError};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A frame that is whole.
@@ -72,6 +72,9 @@ pub(super) fn seal_frame(frame: &mut [u8], arrival_ns: u64) {
 pub(crate) struct Log {
     path: PathBuf,
     file: File,
+    /// For tests: bytes that can still be written, after which the disk is full.
+    #[cfg(test)]
+    pub(crate) room: Option<usize>,
 }
 
 impl Log {
@@ -84,11 +87,40 @@ impl Log {
             file.set_len(0).doing("cut", path)?;
             file.write_all(bytes).doing("write", path)?;
         }
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self::new(path, file))
+    }
+
+    fn new(path: &Path, file: File) -> Self {
+        Self {
+            path: path.to_owned(),
+            file,
+            #[cfg(test)]
+            room: None,
+        }
+    }
+
+    /// Goes on with a file after a write that failed: what it holds of `bytes` stays there, so that a disk that is still full takes
+    /// nothing away.
+    pub(crate) fn complete(path: &Path, bytes: &[u8]) -> Result<Self, TracesError> {
+        let options = OpenOptions::new().create(true).append(true).read(true).to_owned();
+        let mut file = options.open(path).doing("open", path)?;
+        let mut held = Vec::new();
+        (&file).take(bytes.len() as u64).read_to_end(&mut held).doing("read", path)?;
+        let same = held.iter().zip(bytes).take_while(|(held, wanted)| held == wanted).count();
+        file.set_len(same as u64).doing("cut", path)?;
+        file.write_all(&bytes[same..]).doing("write", path)?;
+        Ok(Self::new(path, file))
     }
 
     /// Appends a frame.
     pub(crate) fn append(&mut self, frame: &[u8]) -> Result<(), TracesError> {
+        #[cfg(test)]
+        if let Some(room) = self.room
+            && room < frame.len()
+        {
+            self.file.write_all(&frame[..room]).doing("write", &self.path)?;
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull)).doing("write", &self.path);
+        }
         self.file.write_all(frame).doing("write", &self.path)
     }
 

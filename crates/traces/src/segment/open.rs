@@ -440,6 +440,8 @@ impl Open {
             + columns.filters.capacity() * (FILTER_BYTES + 18)
             + columns.trace_ids.capacity() * 24
             + self.trace_table.capacity() * 5
+            + (columns.operation_places.capacity() + columns.source_places.capacity()) * 32
+            + columns.resource_places.capacity() * 32
             + self.dictionary.memory_bytes()
     }
 

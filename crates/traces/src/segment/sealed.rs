@@ -46,7 +46,9 @@ impl Sealed {
         let unfinished = path(folder, number, "index.tmp");
         fs::write(&unfinished, image::write(open)).doing("write", &unfinished)?;
         fs::rename(&unfinished, &target).doing("rename", &unfinished)?;
-        Self::read(folder, number)
+        let sealed = Self::read(folder, number)?;
+        sealed.iter().for_each(Self::release);
+        Ok(sealed)
     }
 
     /// A segment sealed earlier, or nothing where its index is missing or not sound.

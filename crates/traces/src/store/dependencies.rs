@@ -142,7 +142,7 @@ impl OfSegment {
 
 impl Known {
     /// Looks at segments that are new, and forgets those that are gone.
-    fn update(&mut self, numbers: &[u64], views: &[View<'_>]) {
+    fn update(&mut self, numbers: &[u64], views: &[View<'_>], snapshot: &Snapshot<'_>) {
         self.0.retain(|number, _| numbers.contains(number));
         for (at, view) in views.iter().enumerate() {
             if self.0.contains_key(&numbers[at]) {
@@ -159,6 +159,7 @@ impl Known {
                 }
             }
             self.0.insert(numbers[at], new);
+            snapshot.let_go(at);
         }
     }
 }
@@ -256,7 +257,7 @@ pub(super) fn count(
 ) -> Vec<Dependency> {
     let readable = snapshot.sealed().iter().filter_map(|one| Some((one.number(), one.view()?)));
     let (numbers, views): (Vec<u64>, Vec<View<'_>>) = readable.unzip();
-    known.update(&numbers, &views);
+    known.update(&numbers, &views, snapshot);
     let open = OpenEdges::new(snapshot);
     let mut counting = Counting { views, open, window, counter: Counter::default(), edges: Vec::new() };
     if known.0.values().any(|one| one.too_much) {

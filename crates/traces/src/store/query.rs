@@ -127,6 +127,7 @@ fn candidates(snapshot: &Snapshot<'_>, sealed: &[View<'_>], search: &Search) -> 
                 break;
             }
         }
+        snapshot.let_go(at);
     }
     found
 }

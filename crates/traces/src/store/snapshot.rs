@@ -8,6 +8,9 @@ use super::Segments;
 use crate::segment::{Sealed, View};
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Segments of which pages stay in memory until the next upkeep, when they were gone through.
+const KEPT_MAPPED: usize = 4;
+
 /// The segments at one moment.
 pub(super) struct Snapshot<'a> {
     segments: &'a RwLock<Segments>,
@@ -31,6 +34,13 @@ impl<'a> Snapshot<'a> {
     /// Their columns, in the order in which they were sealed.
     pub(super) fn views(&self) -> Vec<View<'_>> {
         self.sealed.iter().filter_map(|segment| segment.view()).collect()
+    }
+
+    /// Lets go of the pages of a segment that was gone through as a whole, unless it is one of the last, which are looked at often.
+    pub(super) fn let_go(&self, at: usize) {
+        if at + KEPT_MAPPED < self.sealed.len() {
+            self.sealed[at].release();
+        }
     }
 
     /// How many spans the open segment had.

@@ -3,7 +3,7 @@
 //! Input: the open segment and the bounds. Output: sealed segments, files removed, and counts of what left. Called by every commit that
 //! fills a segment, and by `maintain`.
 
-use super::{Segments, nanoseconds};
+use super::{POOL, Segments, nanoseconds};
 use crate::error::TracesError;
 use crate::options::StoreOptions;
 use crate::search::StoreStats;
@@ -17,6 +17,11 @@ impl StoreOptions {
         let bound =
             if on_disk { self.max_disk_bytes.min(self.max_memory_bytes) } else { self.max_memory_bytes };
         self.segment_bytes.min(bound / 8).clamp(64 << 10, 1 << 30) as usize
+    }
+
+    /// Bytes that an emptied batch may take to be kept for a later request.
+    pub(super) fn pooled_bytes(&self) -> usize {
+        (self.max_memory_bytes / 128).min(2 << 20) as usize
     }
 }
 
@@ -45,7 +50,7 @@ impl Segments {
     fn seal_on_disk(&mut self, folder: &Path, number: u64, full: Open) -> Option<Sealed> {
         let complete = match &self.log {
             Some(_) => Ok(()),
-            None => Log::open(&segment_path(folder, number, "spans"), full.file_bytes(), false).map(drop),
+            None => Log::complete(&segment_path(folder, number, "spans"), full.file_bytes()).map(drop),
         };
         match complete.and_then(|()| Sealed::write(folder, number, &full)) {
             Ok(Some(sealed)) => Some(sealed),
@@ -70,7 +75,8 @@ impl Segments {
     /// twice its bytes because vectors are larger than what is in them.
     fn enforce_size(&mut self, segment_bytes: usize, options: &StoreOptions) {
         let on_heap = |one: &Arc<Sealed>| one.is_on_heap();
-        let room = (2 * segment_bytes).saturating_sub(self.open.memory_bytes()) as u64;
+        let pooled = POOL * options.pooled_bytes();
+        let room = (pooled + (2 * segment_bytes).saturating_sub(self.open.memory_bytes())) as u64;
         while self.memory_bytes() + room > options.max_memory_bytes
             && let Some(at) = self.sealed.iter().position(on_heap)
         {
@@ -133,7 +139,7 @@ impl Segments {
 
     fn log_again(&mut self, folder: &Path) -> Result<(), TracesError> {
         let path = segment_path(folder, self.open_number, "spans");
-        self.log = Some(Log::open(&path, self.open.file_bytes(), false)?);
+        self.log = Some(Log::complete(&path, self.open.file_bytes())?);
         Ok(())
     }
 
@@ -154,5 +160,98 @@ impl Segments {
             disk_bytes: self.disk_bytes(),
             ..self.totals
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::span::{ResourceRef, SpanId, SpanKind, SpanRef, SpanSink, StatusCode, TraceId};
+    use crate::{Search, StoreOptions, TraceStore};
+    use std::path::Path;
+
+    const NOW: u64 = 1_760_000_000_000_000_000;
+
+    fn ingest(store: &TraceStore, number: u8) {
+        let mut writer = store.writer(NOW);
+        writer.resource(&ResourceRef::default());
+        writer.span(&SpanRef {
+            trace_id: TraceId([number; 16]),
+            span_id: SpanId([number; 8]),
+            parent_span_id: SpanId::default(),
+            trace_state: "",
+            flags: 0,
+            name: "write",
+            kind: SpanKind::Internal,
+            start_ns: NOW,
+            end_ns: NOW + 1,
+            status: StatusCode::Unset,
+            status_message: "",
+            attributes: &[],
+            dropped_attributes: 0,
+            events: &[],
+            dropped_events: 0,
+            links: &[],
+            dropped_links: 0,
+            nested_attributes: &[],
+        });
+        assert_eq!(writer.finish().unwrap().accepted, 1);
+    }
+
+    fn open(folder: &Path) -> TraceStore {
+        TraceStore::open(Some(folder.to_owned()), StoreOptions::default(), NOW).unwrap()
+    }
+
+    fn spans(store: &TraceStore) -> usize {
+        store.find(&Search::default()).iter().map(|trace| trace.spans.len()).sum()
+    }
+
+    /// The disk is full after so many bytes of a frame, then has room again before or after the next restart.
+    fn check(room: usize, has_room_again: bool, after_restart: usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        ingest(&store, 1);
+        store.write().log.as_mut().unwrap().room = Some(room);
+        ingest(&store, 2);
+        ingest(&store, 3);
+        assert_eq!((spans(&store), store.stats().failed_writes), (3, 1), "kept in memory, and counted");
+        if has_room_again {
+            store.maintain(NOW).unwrap();
+            ingest(&store, 4);
+            assert_eq!((spans(&store), store.stats().failed_writes), (4, 1));
+        }
+        drop(store);
+        let store = open(folder.path());
+        assert_eq!((spans(&store), store.stats().damaged_segments), (after_restart, 0), "room {room}");
+    }
+
+    #[test]
+    fn a_full_disk_costs_nothing_once_it_has_room() {
+        for room in [0, 1, 20] {
+            check(room, true, 4);
+            check(room, false, 1);
+        }
+    }
+
+    /// A failed retry must not take away what is in the file.
+    #[test]
+    fn a_failed_retry_leaves_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        ingest(&store, 1);
+        let path = folder.path().join("00000001.spans");
+        let before = std::fs::read(&path).unwrap();
+        store.write().log.as_mut().unwrap().room = Some(5);
+        ingest(&store, 2);
+        let aside = folder.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = store.maintain(NOW).unwrap_err().to_string();
+        assert!(error.contains("cannot open"), "{error}");
+        assert!(std::fs::read(&aside).unwrap().starts_with(&before));
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        store.maintain(NOW).unwrap();
+        drop(store);
+        assert_eq!(spans(&open(folder.path())), 2);
     }
 }

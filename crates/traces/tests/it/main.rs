@@ -4,6 +4,7 @@
 
 mod bounds;
 mod concurrency;
+mod process;
 mod requests;
 mod restart;
 mod round_trip;

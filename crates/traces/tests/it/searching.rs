@@ -119,3 +119,52 @@ fn finds_among_many() {
     check(Search { start_ns: window.0, end_ns: window.1, ..Search::default() }, vec![8, 7]);
     assert_eq!(store.trace(id(17)).unwrap().spans.len(), 4);
 }
+
+/// What is kept of sealed segments changes no answer: traces in one to four segments, before and after each is sealed, in any window.
+#[test]
+fn dependencies_of_many_segments() {
+    let store = TraceStore::open(None, options(), NOW).unwrap();
+    let mut model = TraceBuilder::default();
+    let check = |store: &TraceStore, model: &[Trace]| {
+        let starts: Vec<u64> =
+            model.iter().flat_map(|trace| &trace.spans).map(|span| span.start_ns).collect();
+        let (first, last) = (*starts.iter().min().unwrap(), *starts.iter().max().unwrap());
+        let middle = first + (last - first) / 2;
+        for (from, to) in [
+            (0, u64::MAX),
+            (first, last),
+            (middle, last),
+            (first, middle),
+            (middle, middle + 1),
+            (last + 1, u64::MAX),
+        ] {
+            let within: Vec<Trace> = model
+                .iter()
+                .filter(|trace| trace.spans.iter().any(|span| (from..=to).contains(&span.start_ns)))
+                .cloned()
+                .collect();
+            assert_eq!(
+                store.dependencies(to, Duration::from_nanos(to - from)),
+                dependencies(&within),
+                "{from}..{to}"
+            );
+        }
+    };
+    for segment in 0..5 {
+        let mut request: Vec<Sent> = (0..30).map(|trace| plain(segment * 20 + trace, segment % 4)).collect();
+        request.extend((0..40).map(|span| plain(segment * 20 + 500 + span / 4, span % 4)));
+        // a parent's id again, with another service: the first one that came counts
+        let mut again = plain(segment * 20 + 500, 2);
+        again.span.id = plain(segment * 20, 0).span.id;
+        request.push(again);
+        send(&request, &mut model);
+        let mut writer = store.writer(NOW);
+        send(&request, &mut writer);
+        writer.finish().unwrap();
+        check(&store, model.traces());
+        store.maintain(NOW + 3601 * SECOND).unwrap();
+        assert_eq!(store.stats().segments, segment + 2);
+        check(&store, model.traces());
+    }
+    assert!(!store.dependencies(u64::MAX, Duration::MAX).is_empty());
+}
