@@ -52,6 +52,7 @@ fn state() -> ApiState {
         targets: None,
         workloads: None,
         kafka: None,
+        traces: None,
         spans: None,
         sampling: Arc::default(),
         dashboards: Arc::new(Catalog::new()),

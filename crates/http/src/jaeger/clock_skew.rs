@@ -4,6 +4,7 @@
 
 use super::duration;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// What counts of a span.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +52,11 @@ pub(super) fn find(spans: &[Timed<'_>]) -> Vec<(usize, Finding)> {
     let mut findings = Vec::new();
     let mut first = HashMap::with_capacity(spans.len());
     for (at, span) in spans.iter().enumerate() {
-        if first.contains_key(&span.id) {
-            findings.push((at, Finding::Duplicate));
-        } else {
-            first.insert(span.id, at);
+        match first.entry(span.id) {
+            Entry::Occupied(_) => findings.push((at, Finding::Duplicate)),
+            Entry::Vacant(entry) => {
+                entry.insert(at);
+            }
         }
     }
     let is_first = |at: usize| first.get(&spans[at].id) == Some(&at);

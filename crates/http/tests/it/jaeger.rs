@@ -10,8 +10,8 @@ use tidewatch_traces::{StoreOptions, TraceStore};
 
 const NOW_NS: u64 = NOW.unsigned_abs() * 1_000_000;
 
-fn attribute(key: &str, value: Json) -> Json {
-    json!({ "key": key, "value": value })
+fn attribute(key: &str, kind: &str, value: &str) -> Json {
+    json!({ "key": key, "value": { kind: value } })
 }
 
 /// A span of the trace `trace` that begins `ms` before now and takes 1 ms.
@@ -25,7 +25,7 @@ fn span(trace: &str, id: u64, parent: u64, name: &str, kind: u8, ms: u64) -> Jso
 }
 
 fn request(service: &str, spans: &[Json]) -> Json {
-    let resource = json!({ "attributes": [attribute("service.name", json!({ "stringValue": service }))] });
+    let resource = json!({ "attributes": [attribute("service.name", "stringValue", service)] });
     json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "scope": { "name": "lib" }, "spans": spans }] }] })
 }
 
@@ -45,10 +45,8 @@ async fn over(requests: &[Json]) -> Served {
 async fn example() -> Served {
     let mut failed = span("abc", 2, 1, "GET /tasks", 2, 900);
     failed["status"] = json!({ "code": 2, "message": "no such task" });
-    failed["attributes"] = json!([
-        attribute("n", json!({ "intValue": "9007199254740993" })),
-        attribute("task", json!({ "stringValue": "<7>" })),
-    ]);
+    failed["attributes"] =
+        json!([attribute("n", "intValue", "9007199254740993"), attribute("task", "stringValue", "<7>"),]);
     failed["events"] = json!([{ "timeUnixNano": NOW_NS.to_string(), "name": "exception" }]);
     over(&[
         request("frontend", &[span("1111222233334444aaaabbbbccccdddd", 9, 0, "old", 1, 86_400_000)]),
