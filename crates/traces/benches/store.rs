@@ -96,13 +96,13 @@ fn search_all(store: &TraceStore) {
         ("1,500 traces", &|| drop(std::hint::black_box(store.find(&searches[8].1)))),
         ("dependencies", &|| drop(std::hint::black_box(store.dependencies(u64::MAX, Duration::MAX)))),
     ];
-    for (name, ask) in asking {
-        commit_while(store, name, ask);
+    for (round, (name, ask)) in asking.into_iter().enumerate() {
+        commit_while(store, (round as u64 + 1) << 32, name, ask);
     }
 }
 
 /// How long requests of eight spans take while another thread asks the same question again and again.
-fn commit_while(store: &TraceStore, name: &str, ask: &(dyn Fn() + Sync)) {
+fn commit_while(store: &TraceStore, first: u64, name: &str, ask: &(dyn Fn() + Sync)) {
     let done = std::sync::atomic::AtomicBool::new(false);
     let mut times = Vec::new();
     std::thread::scope(|scope| {
@@ -113,7 +113,7 @@ fn commit_while(store: &TraceStore, name: &str, ask: &(dyn Fn() + Sync)) {
         });
         for request in 0..400u64 {
             let mut writer = store.writer(NOW);
-            (0..8).for_each(|span| send_span((1 << 40) + request * 8 + span, &mut writer));
+            (0..8).for_each(|span| send_span(first + request * 8 + span, &mut writer));
             let begin = Instant::now();
             writer.finish().expect("an open store");
             times.push(begin.elapsed());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot set up has failed
 
 mod encode;
+mod flood;
 mod json;
 mod kept;
 mod protobuf;
