@@ -83,7 +83,7 @@ fn check(stopped: &str, members_meanwhile: f64) {
     });
 
     let consumer = process(&product, stopped);
-    consumer.signal(Signal::STOP);
+    consumer.stop();
     add_tasks(&product, &caller, TASKS_MEANWHILE);
     let all = f64::from(TASKS_BEFORE + TASKS_MEANWHILE);
     eventually("the last event at the broker", || (published(&product, &caller) == all).then_some(()));

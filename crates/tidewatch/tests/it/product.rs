@@ -193,6 +193,19 @@ impl PodProcess {
         Some(Self { pid, pod, command: read("cmdline").trim_end().replace('\n', " ") })
     }
 
+    /// Stops it, and waits until none of its threads runs on: on a busy machine that takes a moment.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let is_stopped = |thread: std::fs::DirEntry| {
+            let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        };
+        eventually("a stopped process", || {
+            let mut threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap().flatten();
+            threads.all(is_stopped).then_some(())
+        });
+    }
+
     /// Sends a signal; it may have ended meanwhile.
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = kill_process(Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap(), signal);
