@@ -127,7 +127,7 @@ impl ClientContext for Group {
 }
 
 impl ConsumerContext for Group {
-    fn pre_rebalance(&self, _client: &Client, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, client: &Client, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 tracing::info!(partitions = partitions.count(), "partitions are assigned");
@@ -139,7 +139,11 @@ impl ConsumerContext for Group {
                     .map(|one| (one.topic().to_owned(), one.partition()))
                     .collect();
                 // While this waits, the partitions are still ours and their offsets can be stored.
-                self.runtime.block_on(self.lanes.close(Some(keys)));
+                let paused = self.runtime.block_on(self.lanes.close(Some(keys)));
+                // A pause outlives the assignment: were the partition to come back, nobody would resume it.
+                if paused.count() > 0 {
+                    let _ = client.resume(&paused);
+                }
             }
             Rebalance::Error(error) => tracing::warn!(%error, "rebalancing failed"),
         }
@@ -186,18 +190,20 @@ impl Lanes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets lanes finish the message under way, and forgets what waits behind it; `None` for all.
-    async fn close(&self, keys: Option<Vec<LaneKey>>) {
-        let closing: Vec<Lane> = {
+    /// Lets lanes finish the message under way, and forgets what waits behind it; `None` for all. Gives the partitions that are
+    /// still paused.
+    async fn close(&self, keys: Option<Vec<LaneKey>>) -> TopicPartitionList {
+        let closing: Vec<(LaneKey, Lane)> = {
             let mut lanes = self.lock();
             let keys = keys.unwrap_or_else(|| lanes.keys().cloned().collect());
-            keys.iter().filter_map(|key| lanes.remove(key)).collect()
+            keys.iter().filter_map(|key| lanes.remove_entry(key)).collect()
         };
-        for lane in &closing {
+        for (_, lane) in &closing {
             lane.stop.send_replace(true);
         }
         let until = tokio::time::Instant::now() + FINISH_TIMEOUT;
-        for mut lane in closing {
+        let mut paused = TopicPartitionList::new();
+        for ((topic, partition), mut lane) in closing {
             if tokio::time::timeout_at(until, &mut lane.task).await.is_err() {
                 tracing::warn!(
                     "a delivery was not finished in {}s and will be repeated",
@@ -205,7 +211,11 @@ impl Lanes {
                 );
                 lane.task.abort();
             }
+            if lane.load.paused.swap(false, Ordering::AcqRel) {
+                paused.add_partition(&topic, partition);
+            }
         }
+        paused
     }
 }
 

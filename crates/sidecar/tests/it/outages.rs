@@ -1,7 +1,10 @@
 //! What is away comes back: the application, the sidecar, the brokers. No event is lost, none is taken as delivered that was not.
 
 use crate::fixture::{App, Asked, World, ask, publish, start, subscription, until};
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidewatch_sidecar::{AppHealthOptions, Sidecar, SidecarOptions};
 
@@ -132,6 +135,40 @@ async fn publishing_fails_while_the_brokers_are_away_and_works_again_after() {
         }
     }
     assert_eq!(status, 204);
+    sidecar.shutdown().await;
+}
+
+/// More than a lane holds waits, so that partitions are paused while another replica joins and takes one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_partition_that_was_paused_goes_on_after_a_rebalance() {
+    const EVENTS: usize = 4_000;
+    let world = World::with_topics(&[&subscription("things", "/events", None)], &[("things", 2)]);
+    let hurry = Arc::new(AtomicBool::new(false));
+    let in_a_hurry = Arc::clone(&hurry);
+    let app = App::start(move |_, _| {
+        if !in_a_hurry.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        (200, String::new())
+    })
+    .await;
+    let sidecar = world.start(Some(&app)).await;
+    let entry = |n: usize| serde_json::json!({"entryId": n.to_string(), "event": n.to_string(), "contentType": "text/plain", "metadata": {"partitionKey": n.to_string()}});
+    let entries = serde_json::Value::from_iter((0..EVENTS).map(entry)).to_string();
+    let path = "/v1.0-alpha1/publish/bulk/bus/things";
+    let (status, _, body) = ask(sidecar.api_addresses()[0], "POST", path, "", &entries).await;
+    assert_eq!(status, 204, "{body}");
+    app.wait_for(1).await;
+    let other_app = App::start(success).await;
+    let other = world.start(Some(&other_app)).await;
+    other_app.wait_for(1).await;
+    hurry.store(true, Ordering::Relaxed);
+    let came = || {
+        let both = app.asked().into_iter().chain(other_app.asked());
+        both.map(|asked| asked.data()).collect::<HashSet<_>>().len()
+    };
+    until("every event", || came() == EVENTS).await;
+    other.shutdown().await;
     sidecar.shutdown().await;
 }
 
