@@ -152,9 +152,14 @@ impl Subscriber {
             };
             let error = match attempt {
                 Attempt::Done => return Ok(()),
+                // As below: what the application does not want must be in the dead-letter topic before it is done.
                 Attempt::Dropped => {
-                    let _ = self.dead_letter(message, metadata).await;
-                    return Ok(());
+                    return match self.dead_letter(message, metadata).await {
+                        Some(false) => {
+                            Err("a dropped event could not be published as a dead letter".to_owned())
+                        }
+                        _ => Ok(()),
+                    };
                 }
                 Attempt::Failed(error) => error,
             };
