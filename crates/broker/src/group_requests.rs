@@ -19,6 +19,7 @@ use kafka_protocol::messages::{
     JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 fn owned(text: Option<&StrBytes>) -> Option<String> {
@@ -161,7 +162,9 @@ pub(crate) fn describe(
     version: i16,
     message: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let groups = message.groups.into_iter().map(|name| {
+    // Each once: a request that names a group again and again would get a far larger answer.
+    let mut named = HashSet::new();
+    let groups = message.groups.into_iter().filter(|name| named.insert(name.clone())).map(|name| {
         let Some(group) = shared.groups.describe(&name) else {
             let answer = DescribedGroup::default().with_group_state(text("Dead"));
             let why = format!("Group {} not found.", name.as_str());

@@ -17,6 +17,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{BrokerId, DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The broker and the topics that were asked for, all of them when none was named.
@@ -25,7 +26,11 @@ pub(crate) fn metadata(shared: &Shared, version: i16, message: MetadataRequest) 
     let topics = match message.topics {
         // In version 0 an empty list means all topics, later null does.
         Some(topics) if version > 0 || !topics.is_empty() => {
-            topics.into_iter().map(|asked| asked_topic(shared, asked, may_create)).collect()
+            // Each once: a request that names a topic again and again would get a far larger answer.
+            let mut named = HashSet::new();
+            let topics =
+                topics.into_iter().filter(|asked| named.insert((asked.name.clone(), asked.topic_id)));
+            topics.map(|asked| asked_topic(shared, asked, may_create)).collect()
         }
         _ => shared.topics.all().iter().map(|topic| known(shared, topic)).collect(),
     };

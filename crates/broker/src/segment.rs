@@ -155,7 +155,8 @@ impl Segment {
 
     /// Position of the batch that holds `offset` or, in a gap, of the one behind; the size when there is none.
     pub(crate) fn position_of(&self, offset: i64) -> io::Result<u64> {
-        let relative = u32::try_from(offset - self.base_offset).unwrap_or(u32::MAX);
+        // An offset before the first lies in a gap that recovery cut: reading goes on with the first.
+        let relative = u32::try_from((offset - self.base_offset).max(0)).unwrap_or(u32::MAX);
         let entry = self.index.partition_point(|&(first, _)| first <= relative);
         let mut position = entry.checked_sub(1).map_or(0, |entry| u64::from(self.index[entry].1));
         while let Some(header) = self.header_at(position, self.size)? {
