@@ -125,7 +125,7 @@ impl Exporter {
                 Attempt::Failed { reason, text, retry_after } => (reason, text, retry_after),
             };
             let pause_now = retry_after.unwrap_or_else(|| jittered(pause));
-            if last_attempt || started.elapsed() + pause_now >= self.policy.give_up_after {
+            if last_attempt || started.elapsed().saturating_add(pause_now) >= self.policy.give_up_after {
                 self.metrics.dropped(reason, spans);
                 return tell(failures, "a batch of spans could not be exported", &text);
             }
