@@ -62,8 +62,8 @@ part() { # name, command…
   said=$(mktemp)
   if "$@" 2>&1 | tee "$said"; then
     # a part that starts and finds that something is missing says so in its first word
-    if grep -q '^skipped: ' "$said"; then skipped+=("of $name: $(grep '^skipped: ' "$said" | cut -d' ' -f2- | paste -sd';')"); fi
-    ran+=("$name")
+    while read -r without; do skipped+=("$name: $without"); done < <(sed -n 's/^skipped: //p' "$said")
+    if grep -qv '^skipped: ' "$said"; then ran+=("$name"); fi
   else
     failed+=("$name")
   fi

@@ -111,6 +111,9 @@ note("bulk", "POST", bulk + "?metadata.all=1", json.dumps([
     entry(1), entry(2, event={"n": 1}, contentType=JSON, metadata={"partitionKey": "k"}),
     entry(3, event="YWJj", contentType="application/octet-stream"), entry(4, event=event, contentType=CE)]),
     Content_Type=JSON, traceparent=PARENT)
+# Large enough for a millisecond, without which there is no latency; nobody subscribes to it.
+note("bulk, large", "POST", "/v1.0-alpha1/publish/bulk/bus/large" + SUFFIX,
+     json.dumps([entry(number, event="text" * 500) for number in range(300)]), Content_Type=JSON)
 note("bulk, broken", "POST", bulk, "{", Content_Type=JSON)
 note("bulk, same ids", "POST", bulk, json.dumps([entry(1), entry(1)]), Content_Type=JSON)
 note("bulk, no id", "POST", bulk, json.dumps([{"event": "a", "contentType": "text/plain"}]), Content_Type=JSON)

@@ -318,7 +318,7 @@ def run(stack, broker, folder):
     eventually("a first activity", lambda: add_task(stack)[0] == 201 or None)
     compare_activities(stack)
     count = int(os.environ.get("TASKS", "100"))
-    with concurrent.futures.ThreadPoolExecutor(4) as callers:
+    with concurrent.futures.ThreadPoolExecutor(10) as callers:
         followed = list(callers.map(lambda number: follow(stack, number), range(count)))
     times = sorted(seconds for _, _, seconds in followed)
     shapes = collections.Counter("\n".join(trace_of(stack, trace_id, span_id)) for trace_id, span_id, _ in followed)

@@ -46,7 +46,7 @@ export DAPRD KAFKA_JARS="${KAFKA_JARS:-}" JMX_AGENT="${JMX_AGENT:-}"
 failed=
 for combination in "${chosen[@]}"; do
   echo "-- sidecar/broker: $combination"
-  python3 "$here/follow.py" "$TIDEWATCH" "${combination%/*}" "${combination#*/}" "$work/${combination/\//-}" || failed=1
+  python3 -u "$here/follow.py" "$TIDEWATCH" "${combination%/*}" "${combination#*/}" "$work/${combination/\//-}" || failed=1
 done
 python3 "$here/compare.py" "$work" "${chosen[@]}" || failed=1
 [ -z "$failed" ]
