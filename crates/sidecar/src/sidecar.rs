@@ -22,7 +22,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +57,7 @@ impl Sidecar {
         let configuration = &resources.configuration;
         let namespace = options.namespace.as_deref().unwrap_or_default();
         let measures = Arc::new(Measures::new(&options.app_id, namespace, configuration.metrics.clone()));
+        check_loopback(&options)?;
         let metrics_address = SocketAddr::new(options.metrics_listen_address, options.metrics_port);
         let metrics = match options.enable_metrics && configuration.metrics.enabled {
             true => Some(serve::bind(metrics_address, "metrics").await?),
@@ -431,4 +432,50 @@ async fn discover(app: &AppChannel) -> Option<Vec<Subscription>> {
         }
     }
     None
+}
+
+/// Other machines are let in only with a token, and not at all to the page of metrics, which asks for none.
+fn check_loopback(options: &SidecarOptions) -> Result<(), SidecarError> {
+    let refused = |flag, address: &IpAddr, hint| {
+        let reason = "it is not a loopback address".to_owned();
+        Err(SidecarError::Option { flag, value: address.to_string(), reason, hint })
+    };
+    let foreign = options.listen_addresses.iter().find(|address| !address.is_loopback());
+    match foreign {
+        Some(address) if options.api_token.is_none() => {
+            return refused("dapr-listen-addresses", address, "set DAPR_API_TOKEN, or listen on 127.0.0.1");
+        }
+        _ => {}
+    }
+    let metrics = &options.metrics_listen_address;
+    if options.enable_metrics && !metrics.is_loopback() {
+        return refused(
+            "metrics-listen-address",
+            metrics,
+            "listen on 127.0.0.1, or say --enable-metrics=false",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_machines_need_a_token() {
+        let check = |api: &str, token: Option<&str>, metrics: &str, expected: bool| {
+            let options = SidecarOptions {
+                listen_addresses: vec![api.parse().expect("an address")],
+                api_token: token.map(str::to_owned),
+                metrics_listen_address: metrics.parse().expect("an address"),
+                ..SidecarOptions::new("app")
+            };
+            assert_eq!(check_loopback(&options).is_ok(), expected, "{api} {token:?} {metrics}");
+        };
+        check("127.9.0.1", None, "::1", true);
+        check("0.0.0.0", None, "127.0.0.1", false);
+        check("0.0.0.0", Some("t"), "127.0.0.1", true);
+        check("127.0.0.1", Some("t"), "0.0.0.0", false);
+    }
 }
