@@ -258,7 +258,7 @@ fn the_todo_application_looks_the_same_to_prometheus() {
     let peer = Prometheus::start(&file, &their_folder.path().join("data"));
     let (ours, theirs) = (product.address("/prometheus"), peer.url.as_str());
     let ours = ours.as_str();
-    let pods = "{namespace=\"todo-app-prod\",job=~\"todo-.*|event-service\",pod!=\"\"}";
+    let pods = "{namespace=\"todo-app-prod\",job=~\"todo-backend|todo-frontend|event-service\",pod!=\"\"}";
     let up_there = format!("/api/v1/query?query={}", escape(&format!("sum(up{pods})")));
     eventually("all pods up in Prometheus", || {
         (ask(theirs, &up_there)["data"]["result"][0]["value"][1] == "5").then_some(())

@@ -222,7 +222,6 @@ fn every_hop_of_a_hundred_tasks_is_in_its_trace() {
     let folder = tempfile::tempdir().unwrap();
     let product = todo_telling_requests(folder.path());
     all_targets_up(&product);
-    product.all_pods_ready();
     let contexts: Vec<Context> = (1..=CALLERS * TASKS_OF_EACH).map(Context::new).collect();
     let mut times: Vec<Duration> = std::thread::scope(|scope| {
         let callers = contexts.chunks(TASKS_OF_EACH as usize);
@@ -268,7 +267,6 @@ fn a_single_click_gives_a_trace_at_the_sampling_shipped() {
     let folder = tempfile::tempdir().unwrap();
     let product = todo(folder.path());
     all_targets_up(&product);
-    product.all_pods_ready();
     let caller = Caller::new();
     eventually("what to sample", || {
         let pages = product.pages("todo-frontend");

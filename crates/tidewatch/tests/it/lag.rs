@@ -75,7 +75,6 @@ fn check(stopped: &str, members_meanwhile: f64) {
     let (folder, second_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (product, caller) = (todo(folder.path()), Caller::new());
     all_targets_up(&product);
-    product.all_pods_ready();
     add_tasks(&product, &caller, TASKS_BEFORE);
     eventually("everything published and read", || {
         let all_read = exported(&product, &caller, "kafka_consumergroup_lag") == [0.0; 5];

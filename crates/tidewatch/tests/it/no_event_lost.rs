@@ -255,7 +255,6 @@ fn every_committed_change_has_one_activity_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let product = todo(folder.path());
     all_targets_up(&product);
-    product.all_pods_ready();
     let seed = seed();
     eprintln!("TIDEWATCH_TEST_SEED={seed}");
     let frontend = product.address("/services/todo-frontend");

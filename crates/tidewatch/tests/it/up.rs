@@ -19,14 +19,16 @@ pub(crate) fn todo(folder: &Path) -> Product {
     Product::up(folder, &["--expose", "todo-backend=0", "--expose", "todo-frontend=0"])
 }
 
-/// Waits until every target is up; gives their number.
+/// Waits until every target is up and every pod takes requests; gives the number of targets.
 pub(crate) fn all_targets_up(product: &Product) -> usize {
-    eventually("every target up", || {
+    let targets = eventually("every target up", || {
         let targets = product.api("/api/v1/targets");
         let active = targets["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
         let up = active.iter().filter(|t| t["health"] == "up").count();
-        (up == active.len() && up >= 9).then_some(up)
-    })
+        (up == active.len() && up >= 14).then_some(up)
+    });
+    product.all_pods_ready();
+    targets
 }
 
 /// Processes whose environment or command line mentions the data directory: the pods and helpers of one product.
