@@ -26,6 +26,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 PATIENCE = 120  # seconds that anything may take on a busy machine
 PARTITIONS = 5
+RESTARTS = "kube_pod_container_status_restarts_total > 0"
+RESTARTS_OF_BROKER = 'kube_pod_container_status_restarts_total{container="kafka"} > 0'
 BROWSER = "a request"  # the parent of the first span
 
 
@@ -339,16 +341,18 @@ def run(stack, broker, folder):
         return True if lags == [0.0] * PARTITIONS else None
 
     eventually("lag 0 of every partition", settled)
-    restarts = stack.query("kube_pod_container_status_restarts_total > 0")
+    restarts = eventually("the restart of the broker, counted", lambda: stack.query(RESTARTS) if stack.values(RESTARTS_OF_BROKER) else None)
     print("restarts:", {f"{r['metric']['pod']}/{r['metric']['container']}": r["value"][1] for r in restarts})
-    # one more round, so that every panel has something recent in two scrapes
-    for _ in range(20):
-        add_task(stack)
-        time.sleep(0.5)
-    eventually("two scrapes", lambda: True if stack.values("min(count_over_time(dapr_component_pubsub_egress_count[1m])) >= 2") else None)
     without_agent = broker == "kafka" and not os.environ["JMX_AGENT"]
+    ignored = ["kafka_server_"] if without_agent else []
+    # rates need two scrapes with messages since the restart
+    end = time.monotonic() + PATIENCE
+    while any(panels_without_data(stack, name, ignored) for name in ("dapr", "kafka")) and time.monotonic() < end:
+        for _ in range(10):
+            add_task(stack)
+            time.sleep(0.2)
     for name in ("dapr", "kafka"):
-        without = panels_without_data(stack, name, ["kafka_server_"] if without_agent else [])
+        without = panels_without_data(stack, name, ignored)
         print(f"{len(expressions(name))} queries of the {name} dashboard, {len(without)} without data")
         faults += [f"no data for {line}" for line in without]
     result = {"shape": sorted(shapes)[0].split("\n"), "metrics": metric_labels(stack)}
