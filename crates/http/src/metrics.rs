@@ -20,6 +20,8 @@ pub(crate) struct HttpMetrics {
     queries: Gauge,
     pub(crate) queries_max: Gauge,
     pub(crate) connections: Gauge,
+    /// Times a listener had no place left.
+    pub(crate) full: Counter,
 }
 
 impl HttpMetrics {
@@ -35,6 +37,7 @@ impl HttpMetrics {
             queries: Gauge::default(),
             queries_max: Gauge::default(),
             connections: Gauge::default(),
+            full: Counter::default(),
         };
         for reason in ["host", "origin"] {
             let _ = metrics.rejected.get_or_create(&[("reason", reason.to_owned())]);
@@ -59,6 +62,8 @@ impl HttpMetrics {
         registry.register("prometheus_engine_queries", help, self.queries.clone());
         let help = "The max number of concurrent queries";
         registry.register("prometheus_engine_queries_concurrent_max", help, self.queries_max.clone());
+        let help = "Connections that had to wait because all places of their listener were taken";
+        registry.register("tidewatch_http_connections_full", help, self.full.clone());
         let help = "Open HTTP connections";
         registry.register("tidewatch_http_connections", help, self.connections.clone());
     }

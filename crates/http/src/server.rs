@@ -22,10 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 /// How long answers that are under way at the end may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a new connection may say nothing: longer than a browser keeps a connection that it may need, and so short that silent
+/// ones do not hold all places for long.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A full listener is told once in this time.
+const FULL_TOLD_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait when the system has no file descriptor for one more connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,7 +43,7 @@ const WINDOW: u32 = 256 * 1024;
 /// Bounds on what clients may hold open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Open connections at most, over all listeners; more wait to be accepted. At least 1.
+    /// Open connections of each listener at most; more wait to be accepted. At least 1.
     pub max_connections: u32,
     /// How long a client may take to send the head of a request, and how long a connection may be idle.
     pub head_timeout: Duration,
@@ -103,7 +109,7 @@ impl Server {
         let shared: Shared = Arc::new(SharedState { state, gate, metrics, receiver });
         let (phase, phases) = watch::channel(Phase::Running);
         let most = self.limits.max_connections.max(1);
-        let connections = Arc::new(Semaphore::new(most as usize));
+        let mut places = Vec::with_capacity(self.listeners.len());
         for (listener, serves) in self.listeners {
             let router = match serves {
                 Serves::Everything => routes::everything(&shared),
@@ -112,11 +118,15 @@ impl Server {
                 Serves::OtlpGrpc => routes::guarded_alone(otlp::grpc::routes(), &shared),
                 Serves::Sampling => routes::guarded_alone(sampling::routes(), &shared),
             };
+            // each has places of its own: whoever takes all of one keeps nobody from the others
+            let connections = Arc::new(Semaphore::new(most as usize));
+            places.push(Arc::clone(&connections));
             let acceptor = Acceptor {
                 router,
                 speaks_http2: serves == Serves::OtlpGrpc,
                 metrics: Arc::clone(&shared.metrics),
-                connections: Arc::clone(&connections),
+                connections,
+                told_full: None,
                 phases: phases.clone(),
                 head_timeout: self.limits.head_timeout,
             };
@@ -126,7 +136,12 @@ impl Server {
         readiness.set_stopping();
         phase.send_replace(Phase::Draining);
         // All permits are back when all connections are closed.
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, connections.acquire_many(most)).await;
+        let all_back = async {
+            for places in &places {
+                let _ = places.acquire_many(most).await;
+            }
+        };
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, all_back).await;
         phase.send_replace(Phase::Aborting);
         if drained.is_err() {
             tracing::warn!("some answers were not finished in {}s and are cut off", DRAIN_TIMEOUT.as_secs());
@@ -140,13 +155,29 @@ struct Acceptor {
     speaks_http2: bool,
     metrics: Arc<HttpMetrics>,
     connections: Arc<Semaphore>,
+    /// When it was said that there is no place left.
+    told_full: Option<Instant>,
     phases: watch::Receiver<Phase>,
     head_timeout: Duration,
 }
 
 impl Acceptor {
+    /// Says that more connections wait than there are places.
+    fn tell_if_full(&mut self, listener: &TcpListener) {
+        if self.connections.available_permits() > 0 {
+            return;
+        }
+        self.metrics.full.inc();
+        if self.told_full.is_none_or(|at| at.elapsed() >= FULL_TOLD_EVERY) {
+            self.told_full = Some(Instant::now());
+            let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(address, "all connections of a listener are taken, further ones wait");
+        }
+    }
+
     async fn accept(mut self, listener: TcpListener) {
         loop {
+            self.tell_if_full(&listener);
             // The place is taken after accepting, so that idle listeners hold none.
             let next = async {
                 let accepted = listener.accept().await;
@@ -163,6 +194,9 @@ impl Acceptor {
                     let speaks_http2 = self.speaks_http2;
                     let counted = GaugeGuard::new(&self.metrics.connections);
                     tokio::spawn(async move {
+                        if !speaks(&stream, phases.clone(), head_timeout).await {
+                            return drop((place, counted));
+                        }
                         if speaks_http2 {
                             http2_connection(stream, router, phases, head_timeout).await;
                         } else {
@@ -177,6 +211,16 @@ impl Acceptor {
                 }
             }
         }
+    }
+}
+
+/// Whether a new connection says something in time, and before the server ends.
+async fn speaks(stream: &TcpStream, mut phases: watch::Receiver<Phase>, head_timeout: Duration) -> bool {
+    let mut first = [0];
+    let spoken = tokio::time::timeout(FIRST_BYTE_TIMEOUT.min(head_timeout), stream.peek(&mut first));
+    tokio::select! {
+        spoken = spoken => matches!(spoken, Ok(Ok(1))),
+        () = left(&mut phases, Phase::Running) => false,
     }
 }
 

@@ -20,6 +20,8 @@ pub struct KafkaCluster {
     pub meta: ObjectMeta,
     /// The port of its internal listener without TLS; 9092 when none is written.
     pub port: u16,
+    /// Whether a topic that nobody made is made when it is first named: `auto.create.topics.enable` of its configuration.
+    pub auto_create_topics: bool,
     /// Whether `spec.kafkaExporter` is there.
     pub exporter: bool,
     /// The pools with the role `broker`, in the order of the files.
@@ -90,9 +92,12 @@ impl KafkaCluster {
         };
         let own = |kind: &'static str| of_kind(manifests, kind).filter(belongs);
         let is_broker = |other: &&Other| has_role(other, "broker");
+        // Strimzi takes it as a boolean or as text, and Kafka's own default is yes
+        let auto_create = &spec["kafka"]["config"]["auto.create.topics.enable"];
         Self {
             meta: object.meta.clone(),
             port: port.unwrap_or(PLAIN_PORT),
+            auto_create_topics: *auto_create != Value::Bool(false) && auto_create.as_str() != Some("false"),
             exporter: spec["kafkaExporter"].is_object(),
             pools: own("KafkaNodePool").filter(is_broker).map(|pool| KafkaPool::of(pool, spec)).collect(),
             topics: own("KafkaTopic").map(|topic| topic.raw.clone()).collect(),
@@ -185,6 +190,13 @@ spec: {partitions: 3, replicas: 1}
         let clusters = manifests.kafka_clusters();
         let [cluster] = &clusters[..] else { panic!("{clusters:?}") };
         assert_eq!((cluster.port, cluster.exporter, cluster.topics.len()), (9192, true, 1));
+        assert!(cluster.auto_create_topics, "Kafka's default");
+        for value in ["false", "\"false\""] {
+            let config = format!("kafka: {{config: {{auto.create.topics.enable: {value}}}, ");
+            let clusters =
+                load_text("kafka.yaml", &text.replace("kafka: {", &config)).unwrap().kafka_clusters();
+            assert!(!clusters[0].auto_create_topics, "{value}");
+        }
         let [pool] = &cluster.pools[..] else { panic!("{:?}", cluster.pools) };
         assert_eq!((pool.meta.name.as_str(), pool.replicas, pool.controller), ("broker", 1, true));
         assert_eq!((pool.requests["cpu"].milli(), pool.requests["memory"]), (100, pool.limits["memory"]));

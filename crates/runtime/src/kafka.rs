@@ -84,7 +84,7 @@ fn container(cluster: &KafkaCluster, pool: &KafkaPool, data_folder: &Path) -> Co
         .join(&cluster.meta.name)
         .join(format!("{}_{}-0", cluster.meta.namespace, pool.meta.name));
     let port = |name: &str, port| ContainerPort { name: name.to_owned(), port, protocol: "TCP".to_owned() };
-    let args = [
+    let mut args: Vec<String> = [
         "--data-dir",
         &data.to_string_lossy().replace('$', "$$"),
         "--listen-address",
@@ -93,13 +93,18 @@ fn container(cluster: &KafkaCluster, pool: &KafkaPool, data_folder: &Path) -> Co
         &format!("$(POD_IP):{METRICS_PORT}"),
         "--topics",
         &format!("$(HOME)/{FOLDER}/topics.json"),
-    ];
+    ]
+    .map(str::to_owned)
+    .into();
+    if !cluster.auto_create_topics {
+        args.push("--no-auto-create-topics".to_owned());
+    }
     let field =
         |name: &str, path: &str| EnvVar { name: name.to_owned(), source: EnvSource::Field(path.to_owned()) };
     Container {
         name: CONTAINER.to_owned(),
         image: IMAGE.to_owned(),
-        args: args.map(str::to_owned).into(),
+        args,
         env: vec![field("POD_IP", "status.podIP"), field("POD_NAME", "metadata.name")],
         ports: vec![port("tcp-clients", cluster.port), port("tcp-prometheus", METRICS_PORT)],
         requests: pool.requests.clone(),

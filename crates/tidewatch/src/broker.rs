@@ -2,7 +2,7 @@
 //!
 //! Input: the command's arguments; with `up`, one broker runs for each Kafka object. Output: a broker until a signal ends it.
 
-use crate::cli::LogArgs;
+use crate::cli::{LogArgs, host_and_port};
 use crate::failure::Failure;
 use crate::signals::{Signals, Wish};
 use clap::Args;
@@ -22,7 +22,7 @@ pub(crate) struct BrokerArgs {
     listen_address: SocketAddr,
 
     /// Host and port that clients are told to connect to. Default: the listener's own
-    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = advertised)]
     advertised_address: Option<(String, u16)>,
 
     /// Address of the page of metrics, in the names of Strimzi's. Default: none
@@ -75,11 +75,10 @@ fn read_topics(path: &Path) -> Result<Vec<TopicSpec>, Failure> {
     objects.iter().map(topic).collect()
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    let failed = || format!("{text:?} is not HOST:PORT; hint: write e.g. localhost:9092");
-    let (host, port) = text.rsplit_once(':').ok_or_else(failed)?;
-    let port = port.parse().map_err(|_| failed())?;
-    if host.is_empty() { Err(failed()) } else { Ok((host.to_owned(), port)) }
+fn advertised(text: &str) -> Result<(String, u16), String> {
+    let text = host_and_port(text)?;
+    let (host, port) = text.rsplit_once(':').expect("it was checked");
+    Ok((host.to_owned(), port.parse().expect("it was checked")))
 }
 
 #[cfg(test)]
@@ -104,9 +103,9 @@ mod tests {
 
     #[test]
     fn addresses_for_clients_have_host_and_port() {
-        assert_eq!(host_and_port("[::1]:9092"), Ok(("[::1]".to_owned(), 9092)));
+        assert_eq!(advertised("[::1]:9092"), Ok(("[::1]".to_owned(), 9092)));
         for wrong in ["localhost", ":1", "a:b"] {
-            assert!(host_and_port(wrong).unwrap_err().contains("hint:"), "{wrong}");
+            assert!(advertised(wrong).unwrap_err().contains("hint:"), "{wrong}");
         }
     }
 }

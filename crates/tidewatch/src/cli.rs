@@ -100,7 +100,7 @@ pub(crate) struct UpArgs {
     pub(crate) traces: TraceArgs,
 
     /// Which Kafka is watched: HOST:PORT of any of its brokers; repeatable. Default: the one that runs here
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]
     pub(crate) kafka_bootstrap: Vec<String>,
 
     /// Switches something on by its name in Prometheus: promql-experimental-functions
@@ -148,7 +148,7 @@ pub(crate) struct ServeArgs {
     pub(crate) traces: TraceArgs,
 
     /// Watch a Kafka: HOST:PORT of any of its brokers; repeatable
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]
     pub(crate) kafka_bootstrap: Vec<String>,
 
     /// Switches something on by its name in Prometheus: promql-experimental-functions
@@ -304,6 +304,14 @@ pub(crate) enum Output {
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     tidewatch_model::parse_duration(text).map_err(|e| e.to_string())
+}
+
+pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or_default();
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err(format!("{text:?} is not HOST:PORT; hint: write e.g. localhost:9092"));
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_expose(text: &str) -> Result<(String, u16), String> {

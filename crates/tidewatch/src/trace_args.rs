@@ -38,7 +38,7 @@ pub(crate) struct TraceArgs {
     strategies: Option<PathBuf>,
 
     /// How long spans are kept
-    #[arg(long = "traces.retention.time", value_name = "DURATION", default_value = "48h", value_parser = crate::cli::duration)]
+    #[arg(long = "traces.retention.time", value_name = "DURATION", default_value = "48h", value_parser = retention)]
     trace_retention: Duration,
 
     /// How much memory spans may take; the oldest leave
@@ -55,19 +55,19 @@ pub(crate) struct TraceArgs {
     tail_sampling: bool,
 
     /// With tail sampling: keep every trace with a span that takes at least this long
-    #[arg(long = "traces.tail-sampling.latency", value_name = "DURATION", default_value = "500ms", value_parser = crate::cli::duration)]
+    #[arg(long = "traces.tail-sampling.latency", requires = "tail_sampling", value_name = "DURATION", default_value = "500ms", value_parser = crate::cli::duration)]
     slow: Duration,
 
     /// With tail sampling: keep so many traces a second of every service
-    #[arg(long = "traces.tail-sampling.rate", value_name = "N", default_value_t = 1.0, value_parser = rate)]
+    #[arg(long = "traces.tail-sampling.rate", requires = "tail_sampling", value_name = "N", default_value_t = 1.0, value_parser = rate)]
     rate: f64,
 
     /// With tail sampling: keep this share of the rest, 0 to 1
-    #[arg(long = "traces.tail-sampling.probability", value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
+    #[arg(long = "traces.tail-sampling.probability", requires = "tail_sampling", value_name = "SHARE", default_value_t = 0.1, value_parser = share)]
     probability: f64,
 
     /// With tail sampling: how long after its first span a trace is decided
-    #[arg(long = "traces.tail-sampling.decision-wait", value_name = "DURATION", default_value = "5s", value_parser = crate::cli::duration)]
+    #[arg(long = "traces.tail-sampling.decision-wait", requires = "tail_sampling", value_name = "DURATION", default_value = "5s", value_parser = crate::cli::duration)]
     decision_wait: Duration,
 }
 
@@ -148,6 +148,14 @@ fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is no size of at least 1MB\nhint: write e.g. 64MB or 2GB"))
 }
 
+fn retention(text: &str) -> Result<Duration, String> {
+    let parsed = crate::cli::duration(text)?;
+    if parsed.is_zero() {
+        return Err("spans cannot be kept for no time at all\nhint: write e.g. 48h".to_owned());
+    }
+    Ok(parsed)
+}
+
 fn rate(text: &str) -> Result<f64, String> {
     let rate: Option<f64> = text.parse().ok().filter(|rate| (0.0..=1e6).contains(rate));
     rate.ok_or_else(|| {
@@ -194,8 +202,17 @@ mod tests {
         };
         check("--traces.max-memory 64", "hint: write e.g. 64MB");
         check("--traces.max-disk 1KB", "at least 1MB");
-        check("--traces.tail-sampling.probability 10", "hint: write a number from 0 to 1");
-        check("--traces.tail-sampling.rate=-1", "hint: write a number of traces a second");
+        check(
+            "--traces.tail-sampling --traces.tail-sampling.probability 10",
+            "hint: write a number from 0 to 1",
+        );
+        check(
+            "--traces.tail-sampling --traces.tail-sampling.rate=-1",
+            "hint: write a number of traces a second",
+        );
+        check("--traces.tail-sampling.rate=1", "--traces.tail-sampling");
+        check("--traces.retention.time 0", "hint: write e.g. 48h");
+        check("--kafka-bootstrap here", "hint: write e.g. localhost:9092");
     }
 
     #[test]

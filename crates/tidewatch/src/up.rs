@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tidewatch_config::{SCRAPE_INTERVAL, UpInput, UpSpec, up_spec};
 use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs, not_scraped};
 use tidewatch_http::{ListenerSpec, Serves};
-use tidewatch_runtime::{GuardCommand, RuntimeSpec};
+use tidewatch_runtime::{GuardCommand, RuntimeEvent, RuntimeSpec};
 use tidewatch_scrape::TargetHealth;
 
 /// How often the status line is drawn.
@@ -171,6 +171,22 @@ fn addresses_table(addresses: &Addresses, args: &UpArgs) -> String {
     table("tidewatch is up. Ctrl-C ends everything.", &rows)
 }
 
+/// What the container that fails again and again wrote last.
+fn last_words(pipeline: &Pipeline, event: &RuntimeEvent) -> String {
+    let container = event.message.split(" container ").nth(1).and_then(|rest| rest.split(' ').next());
+    let log = pipeline
+        .runtime
+        .as_ref()
+        .and_then(|runtime| runtime.log(&event.namespace, &event.name, container, Some(LAST_WORDS)).ok())
+        .unwrap_or_default();
+    let lines = String::from_utf8_lossy(&log);
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| format!("\n    {line}")).collect()
+}
+
+/// How many of its lines are shown.
+const LAST_WORDS: usize = 3;
+
 /// What is looked at once a second.
 struct Watch {
     started: Instant,
@@ -214,10 +230,13 @@ impl Watch {
             if event.reason == "Unhealthy" && event.count < UNHEALTHY_TOLD_FROM {
                 continue;
             }
-            let text = format!(
+            let mut text = format!(
                 "{} {}/{}: {}: {}",
                 event.kind, event.namespace, event.name, event.reason, event.message
             );
+            if event.reason == "BackOff" {
+                text.push_str(&last_words(pipeline, &event));
+            }
             if self.warned.insert((event.name, event.reason)) {
                 line.message(&text);
             }

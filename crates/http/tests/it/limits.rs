@@ -107,6 +107,19 @@ async fn connections_beyond_the_limit_wait_for_one_to_close() {
 }
 
 #[tokio::test]
+async fn silent_connections_give_their_places_back() {
+    let limits = ConnectionLimits { max_connections: 2, head_timeout: Duration::from_millis(200) };
+    let served = serve_within(limits, example_state()).await;
+    let silent = [TcpStream::connect(served.address).await, TcpStream::connect(served.address).await];
+    let mut asking = start(served.address, "GET", "/-/healthy", &[], b"").await;
+    tokio::time::timeout(Duration::from_secs(10), asking.read_u8()).await.unwrap().unwrap();
+    for silent in silent {
+        assert_eq!(silent.unwrap().read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn stopping_closes_idle_connections_and_cuts_off_what_never_ends() {
     let (mut served, store) = serve_slow(4).await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();

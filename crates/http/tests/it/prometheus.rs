@@ -76,7 +76,6 @@ async fn results_of_queries_are_written_as_prometheus_writes_them() {
             200,
             r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#,
         ),
-        ("/api/v1/query_exemplars?query=1", 204, ""),
         ("/api/v1/query_exemplars?query=up", 200, r#"{"status":"success","data":[]}"#),
         ("/api/v1/format_query?query=sum(rate(up[5m]))by(job)", 200, r#"{"status":"success","data":"sum by (job) (rate(up[5m]))"}"#),
     ])
@@ -189,6 +188,14 @@ async fn a_store_that_fails_is_told_apart_from_a_wrong_query() {
     check("/api/v1/labels", 422, "execution", "no index").await;
     // The server goes on.
     assert_eq!(get(served.address, "/api/v1/query?query=1").await.status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn exemplars_of_no_selector_are_no_content() {
+    let served = serve(example_state()).await;
+    let reply = get(served.address, "/api/v1/query_exemplars?query=1").await;
+    assert_eq!((reply.status, reply.text().as_str()), (204, ""));
     served.stop().await;
 }
 
