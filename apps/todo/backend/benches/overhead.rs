@@ -143,8 +143,7 @@ async fn serve(
 ) -> SocketAddr {
     let url = format!("sqlite:{}/{name}.db", folder.path().display());
     let endpoint = format!("http://{}", sink.address);
-    let argument =
-        format!("endpoint={endpoint}/sampling,pollingIntervalMs=5000,initialSamplingRate=0.1");
+    let argument = format!("endpoint={endpoint}/sampling,pollingIntervalMs=5000,initialSamplingRate=0.1");
     let environment = Environment::of([
         ("DATABASE_URL", url.as_str()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
