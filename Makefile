@@ -55,7 +55,7 @@ bench: build ## the benchmarks; beside a real Prometheus, and in a browser, wher
 	! command -v prometheus >/dev/null || benches/peer/run.sh
 	! command -v chromium >/dev/null || benches/dashboard/run.sh
 
-conformance: build ## the same questions to tidewatch and to the real systems (needs prometheus on the PATH)
+conformance: build ## the same questions to tidewatch and to the real systems (uses those that are there)
 	conformance/run.sh
 
 rendered: ## render the chart again (needs helm)
