@@ -18,7 +18,7 @@ use crate::journal::{Frames, Journal};
 use crate::options::Limits;
 use crate::topics::lock;
 use bytes::{Buf, BufMut};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -234,15 +234,20 @@ impl Coordinator {
         }
         let mut frames = Frames::default();
         let mut codes_of = Vec::with_capacity(commits.len());
+        let mut new = HashSet::new();
         for commit in commits {
             if commit.metadata.len() > METADATA_BYTES {
                 codes_of.push(codes::OFFSET_METADATA_TOO_LARGE);
                 continue;
             }
             codes_of.push(codes::NONE);
+            let there = kept.offsets.get(&commit.topic).is_some_and(|p| p.contains_key(&commit.partition));
+            if !there {
+                new.insert((&commit.topic, commit.partition));
+            }
             frames.push(&commit_record(group, commit, now));
         }
-        if inner.committed + commits.len() > self.limits.committed_offsets {
+        if !new.is_empty() && inner.committed + new.len() > self.limits.committed_offsets {
             return all(codes::POLICY_VIOLATION);
         }
         if let Err(error) = inner.journal.append(&frames) {
@@ -554,7 +559,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits { committed_offsets: 1, groups: 2, ..Limits::default() };
         let groups = Coordinator::open(folder.path(), &limits, 0).unwrap();
-        assert_eq!(groups.commit("a", ("", None, -1), &[commit(1)]), [0]);
+        assert_eq!(groups.commit("a", ("", None, -1), &[commit(1), commit(2)]), [0, 0], "one offset, twice");
+        assert_eq!(groups.commit("a", ("", None, -1), &[commit(3)]), [0], "an offset that is there already");
+        assert_eq!(groups.offsets("a")["events"][&3].offset, 3);
+        let other = Commit { partition: 4, ..commit(1) };
+        assert_eq!(groups.commit("a", ("", None, -1), &[commit(4), other]), [codes::POLICY_VIOLATION; 2]);
         assert_eq!(groups.commit("b", ("", None, -1), &[commit(1)]), [codes::POLICY_VIOLATION]);
         assert_eq!(groups.commit("c", ("", None, -1), &[commit(1)]), [codes::GROUP_MAX_SIZE_REACHED]);
     }
