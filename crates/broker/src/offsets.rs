@@ -115,6 +115,9 @@ pub(crate) fn delete_records(shared: &Shared, message: DeleteRecordsRequest) -> 
 
 fn delete_before(partition: &Partition, offset: i64) -> Result<i64, i16> {
     let mut log = lock(&partition.log);
+    if log.is_deleted() {
+        return Err(codes::UNKNOWN_TOPIC_OR_PARTITION);
+    }
     let offset = if offset == -1 { log.end_offset() } else { offset };
     if !(0..=log.end_offset()).contains(&offset) {
         return Err(codes::OFFSET_OUT_OF_RANGE);

@@ -71,6 +71,7 @@ fn append(shared: &Shared, topic: &Topic, data: &PartitionProduceData) -> Partit
                 partition.wake();
                 Ok((header, offset, start))
             }
+            Ok(Appended::Deleted) => Err((codes::UNKNOWN_TOPIC_OR_PARTITION, "the topic was deleted")),
             Ok(Appended::Refused(code)) => {
                 Err((code, "the producer's epoch or sequence number does not fit"))
             }

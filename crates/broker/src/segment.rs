@@ -77,10 +77,15 @@ impl Segment {
         })
     }
 
-    /// Opens an existing file, tells `seen` each batch, and cuts off what is not whole. Gives the number of bytes cut off.
+    /// Opens an existing file, tells `seen` each batch, and cuts off what is not whole or not in its place. Gives the number of
+    /// bytes cut off.
+    ///
+    /// A batch's offset lies outside of its checksum, but is known: the log is never compacted and loses whole segments only, so
+    /// in a file every batch begins where the one before ended, and the last ends before `before`, where the next file begins.
     pub(crate) fn recover(
         folder: &Path,
         base_offset: i64,
+        before: i64,
         check: Check,
         mut seen: impl FnMut(&BatchHeader),
     ) -> io::Result<(Self, u64)> {
@@ -96,7 +101,7 @@ impl Segment {
                     header.is_whole(&batch)
                 }
             };
-            if !whole || header.base_offset < segment.next_offset {
+            if !whole || header.base_offset != segment.next_offset || header.next_offset() > before {
                 break;
             }
             segment.note(&header);

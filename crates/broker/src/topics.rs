@@ -198,6 +198,7 @@ impl Topics {
         self.write().insert(name.to_owned(), Arc::clone(&topic));
         if let Err(error) = self.store() {
             self.write().remove(name);
+            mark_deleted(&topic.partitions);
             return Err(storage(&error));
         }
         drop(changing);
@@ -256,8 +257,10 @@ impl Topics {
             return Ok(());
         }
         self.open_partitions(&mut topic, count).map_err(|error| storage(&error))?;
+        let added = topic.partitions[old.partitions.len()..].to_vec();
         self.write().insert(name.to_owned(), Arc::new(topic));
         if let Err(error) = self.store() {
+            mark_deleted(&added);
             self.write().insert(name.to_owned(), old);
             return Err(storage(&error));
         }
@@ -275,6 +278,8 @@ impl Topics {
             self.write().insert(name.to_owned(), topic);
             return Err(storage(&error));
         }
+        // Before the folders are free for another topic of this name: producers and consumers may still hold these logs.
+        mark_deleted(&topic.partitions);
         for (index, partition) in topic.partitions.iter().enumerate() {
             if let Err(error) = remove_folder(&self.folder_of(name, index)) {
                 tracing::warn!(topic = name, partition = index, %error, "cannot remove the files of a deleted topic");
@@ -324,6 +329,12 @@ impl Topics {
                 }
             }
         }
+    }
+}
+
+fn mark_deleted(partitions: &[Arc<Partition>]) {
+    for partition in partitions {
+        lock(&partition.log).mark_deleted();
     }
 }
 
