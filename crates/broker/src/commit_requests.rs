@@ -19,6 +19,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 };
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::{HashMap, HashSet};
 
 pub(crate) fn commit(shared: &Shared, message: OffsetCommitRequest) -> OffsetCommitResponse {
     let mut commits = Vec::new();
@@ -56,6 +57,19 @@ pub(crate) fn commit(shared: &Shared, message: OffsetCommitRequest) -> OffsetCom
     OffsetCommitResponse::default().with_topics(topics.collect())
 }
 
+/// The partitions that a request names, each once: one that it names again and again, in four bytes, could have four KiB of
+/// metadata each time.
+fn once(topics: impl Iterator<Item = (TopicName, Vec<i32>)>) -> Vec<(TopicName, Vec<i32>)> {
+    let mut named: HashMap<TopicName, HashSet<i32>> = HashMap::new();
+    let topics = topics.filter_map(|(topic, mut indexes)| {
+        let again = named.contains_key(&topic);
+        let seen = named.entry(topic.clone()).or_default();
+        indexes.retain(|&index| seen.insert(index));
+        (!again || !indexes.is_empty()).then_some((topic, indexes))
+    });
+    topics.collect()
+}
+
 /// The committed offsets asked for, or all of the group's.
 fn wanted(
     offsets: &Offsets,
@@ -89,7 +103,7 @@ fn wanted(
 pub(crate) fn fetch(shared: &Shared, version: i16, message: OffsetFetchRequest) -> OffsetFetchResponse {
     if version < 8 {
         let asked =
-            message.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
+            message.topics.map(|topics| once(topics.into_iter().map(|t| (t.name, t.partition_indexes))));
         let topics =
             wanted(&shared.groups.offsets(&message.group_id), asked).into_iter().map(|(name, partitions)| {
                 let partitions = partitions.into_iter().map(|(index, value)| {
@@ -103,9 +117,12 @@ pub(crate) fn fetch(shared: &Shared, version: i16, message: OffsetFetchRequest) 
             });
         return OffsetFetchResponse::default().with_topics(topics.collect());
     }
-    let groups = message.groups.into_iter().map(|group| {
+    // Each once: a request that names a group again and again would get all of its offsets each time.
+    let mut named = HashSet::new();
+    let groups = message.groups.into_iter().filter(|group| named.insert(group.group_id.clone()));
+    let groups = groups.map(|group| {
         let asked =
-            group.topics.map(|topics| topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect());
+            group.topics.map(|topics| once(topics.into_iter().map(|t| (t.name, t.partition_indexes))));
         let topics =
             wanted(&shared.groups.offsets(&group.group_id), asked).into_iter().map(|(name, partitions)| {
                 let partitions = partitions.into_iter().map(|(index, value)| {

@@ -17,6 +17,7 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
     AlterConfigsResourceResponse, IncrementalAlterConfigsResponse,
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
+use std::collections::HashSet;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -26,10 +27,15 @@ const STATIC_BROKER: i8 = 4;
 const DEFAULT: i8 = 5;
 
 pub(crate) fn describe(shared: &Shared, message: DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let results = message.resources.into_iter().map(|resource| {
+    // Each once: a request that names a resource again and again would get a far larger answer.
+    let mut named = HashSet::new();
+    let resources = message.resources.into_iter();
+    let resources =
+        resources.filter(|asked| named.insert((asked.resource_type, asked.resource_name.clone())));
+    let results = resources.map(|resource| {
         let rows = match resource.resource_type {
             TOPIC => topic_rows(shared, &resource),
-            BROKER => Ok(broker_rows(shared)),
+            BROKER => broker_named(shared, &resource.resource_name).map(|()| broker_rows(shared)),
             other => {
                 Err((codes::INVALID_REQUEST, format!("resource type {other} has no configuration here")))
             }
@@ -71,6 +77,18 @@ fn topic_rows(
         row(key.name, value(&topic.configs, key.name).to_owned(), source, key.kind, false)
     });
     Ok(rows.collect())
+}
+
+/// Refuses another name than this broker's id; an empty one means all brokers.
+fn broker_named(shared: &Shared, name: &str) -> Result<(), Refusal> {
+    let node = shared.options.node_id;
+    if name.is_empty() || name == node.to_string() {
+        return Ok(());
+    }
+    Err((
+        codes::INVALID_REQUEST,
+        format!("Unexpected broker id, expected {node} or empty string, but received {name}"),
+    ))
 }
 
 fn broker_rows(shared: &Shared) -> Vec<DescribeConfigsResourceResult> {

@@ -19,6 +19,7 @@ use kafka_protocol::messages::{BrokerId, DescribeClusterRequest, FindCoordinator
 use kafka_protocol::protocol::StrBytes;
 use std::collections::HashSet;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// The broker and the topics that were asked for, all of them when none was named.
 pub(crate) fn metadata(shared: &Shared, version: i16, message: MetadataRequest) -> MetadataResponse {
@@ -28,8 +29,10 @@ pub(crate) fn metadata(shared: &Shared, version: i16, message: MetadataRequest) 
         Some(topics) if version > 0 || !topics.is_empty() => {
             // Each once: a request that names a topic again and again would get a far larger answer.
             let mut named = HashSet::new();
-            let topics =
-                topics.into_iter().filter(|asked| named.insert((asked.name.clone(), asked.topic_id)));
+            let topics = topics.into_iter().filter(|asked| {
+                let id = if asked.name.is_some() { Uuid::nil() } else { asked.topic_id };
+                named.insert((asked.name.clone(), id))
+            });
             topics.map(|asked| asked_topic(shared, asked, may_create)).collect()
         }
         _ => shared.topics.all().iter().map(|topic| known(shared, topic)).collect(),
@@ -150,6 +153,7 @@ pub(crate) fn find_coordinator(
             .with_error_code(code)
             .with_error_message(why.clone())
     };
-    FindCoordinatorResponse::default()
-        .with_coordinators(message.coordinator_keys.iter().map(coordinator).collect())
+    let mut named = HashSet::new();
+    let keys = message.coordinator_keys.iter().filter(|key| named.insert(*key));
+    FindCoordinatorResponse::default().with_coordinators(keys.map(coordinator).collect())
 }
