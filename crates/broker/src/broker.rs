@@ -6,6 +6,7 @@
 use crate::connection;
 use crate::coordinator::{Coordinator, now_ms};
 use crate::error::BrokerError;
+use crate::fetch::SCARCE;
 use crate::metrics_listener;
 use crate::options::{BrokerOptions, TopicSpec};
 use crate::shared::{ProducerIds, Shared};
@@ -67,8 +68,8 @@ impl Broker {
         };
         let (host, port) =
             options.advertised.clone().unwrap_or_else(|| (address.ip().to_string(), address.port()));
-        let in_flight =
-            Semaphore::new((options.limits.in_flight_bytes.max(options.limits.request_bytes) / 1024).max(1));
+        let in_flight = options.limits.in_flight_bytes.max(options.limits.request_bytes).max(SCARCE);
+        let in_flight = Semaphore::new(in_flight / 1024);
         let producer_ids = ProducerIds::open(data.join("producer-ids"));
         let statistics = Statistics::default();
         let shared = Arc::new(Shared {

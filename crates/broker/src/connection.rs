@@ -5,6 +5,7 @@
 
 use crate::dispatch;
 use crate::shared::Shared;
+use crate::wire::Malformed;
 use bytes::{Buf, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use std::io;
@@ -93,24 +94,50 @@ async fn requests(shared: &Shared, stream: &mut TcpStream, peer: &str) -> io::Re
             None
         };
         input.reserve((size + 4).saturating_sub(input.len()));
-        let whole = tokio::time::timeout(idle, read_at_least(stream, &mut input, size + 4)).await;
-        if !whole.map_err(io::Error::other)?? {
+        let whole = read_at_least(stream, &mut input, size + 4);
+        if !in_time(shared, limits.body_ms, whole, "the rest of a request did not come").await? {
             return Ok(());
         }
         input.advance(4);
         let frame = input.split_to(size).freeze();
-        if let Err(error) = dispatch::answer(shared, peer, frame, &mut out).await {
-            shared.statistics.malformed_requests.add(1);
-            return Err(io::Error::other(error));
-        }
+        let answered = dispatch::answer(shared, peer, frame, &mut out).await;
+        let answer_permit = answered.map_err(|error| refused(shared, peer, error))?;
         drop(permit);
-        stream.write_all(&out).await?;
+        in_time(shared, limits.answer_ms, stream.write_all(&out), "an answer was not read").await?;
+        drop(answer_permit);
         out.clear();
         if out.capacity() > KEPT {
             out = BytesMut::new();
         }
         if input.is_empty() && size > KEPT {
             input = BytesMut::new();
+        }
+    }
+}
+
+/// Counts a request that cannot be answered.
+fn refused(shared: &Shared, peer: &str, error: Malformed) -> io::Error {
+    if let Malformed::TooLarge { .. } = error {
+        shared.statistics.oversized_answers.add(1);
+        tracing::warn!(peer, %error, "closed a connection instead of answering");
+    } else {
+        shared.statistics.malformed_requests.add(1);
+    }
+    io::Error::other(error)
+}
+
+/// Waits for the client for so many milliseconds at most.
+async fn in_time<T>(
+    shared: &Shared,
+    millis: u64,
+    done: impl Future<Output = io::Result<T>>,
+    what: &str,
+) -> io::Result<T> {
+    match tokio::time::timeout(Duration::from_millis(millis), done).await {
+        Ok(done) => done,
+        Err(_) => {
+            shared.statistics.slow_connections.add(1);
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what} in {millis} ms")))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which handler answers which request.
 //!
 //! Input: a frame of a connection. Output: the framed answer, nothing for a producer that wants none, or an error that closes the
-//! connection. Handlers know neither frames nor correlation ids.
+//! connection; for a fetch also the permit for the answer's memory, to be held until it is written. Handlers know neither frames nor correlation ids.
 
 use crate::api::APIS;
 use crate::shared::Shared;
@@ -14,29 +14,43 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::{ApiKey, InitProducerIdRequest, InitProducerIdResponse};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+use tokio::sync::SemaphorePermit;
 
-/// Answers one request into `out`.
-pub(crate) async fn answer(
-    shared: &Shared,
+/// Answers one request into `out`. The permit counts the answer's memory.
+pub(crate) async fn answer<'a>(
+    shared: &'a Shared,
     peer: &str,
     frame: Bytes,
     out: &mut BytesMut,
-) -> Result<(), Malformed> {
-    let (mut request, api) = Request::read(frame)?;
+) -> Result<Option<SemaphorePermit<'a>>, Malformed> {
+    let (mut request, api) = Request::read(frame, shared.options.limits.answer_bytes)?;
     shared.statistics.requests.add(1);
     let (key, version) = (request.key, request.version);
     let Some(api) = api else {
         if key == ApiKey::ApiVersions as i16 {
             // A client newer than this broker learns from an answer in version 0 what it may ask.
             request.version = 0;
-            return request.answer(&api_versions(codes::UNSUPPORTED_VERSION), out);
+            return request.answer(&api_versions(codes::UNSUPPORTED_VERSION), out).map(|()| None);
         }
         return Err(Malformed::Unsupported { key, version });
     };
     let request = &mut request;
-    match api.key {
+    if api.key == ApiKey::Fetch {
+        return fetch::fetch(shared, request, out).await.map(Some);
+    }
+    handled(shared, peer, api.key, request, out).await.map(|()| None)
+}
+
+/// Answers everything but a fetch.
+async fn handled(
+    shared: &Shared,
+    peer: &str,
+    api: ApiKey,
+    request: &mut Request,
+    out: &mut BytesMut,
+) -> Result<(), Malformed> {
+    match api {
         ApiKey::Produce => produce::produce(shared, request, out),
-        ApiKey::Fetch => fetch::fetch(shared, request, out).await,
         ApiKey::JoinGroup => {
             let message = request.decode()?;
             let answer = Box::pin(group_requests::join(shared, peer, request, message)).await;
@@ -87,7 +101,7 @@ pub(crate) async fn answer(
             plain(request, out, |_, message| topic_requests::create_partitions(shared, message))
         }
         ApiKey::DescribeLogDirs => {
-            plain(request, out, |_, message| topic_requests::describe_log_dirs(shared, message))
+            plain(request, out, |_, message| topic_requests::describe_log_dirs(shared, &message))
         }
         ApiKey::DescribeConfigs => {
             plain(request, out, |_, message| config_requests::describe(shared, message))
@@ -95,7 +109,7 @@ pub(crate) async fn answer(
         ApiKey::IncrementalAlterConfigs => {
             plain(request, out, |_, message| config_requests::alter(shared, message))
         }
-        _ => Err(Malformed::Unsupported { key, version }),
+        _ => Err(Malformed::Unsupported { key: request.key, version: request.version }),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Input: offsets to read from. Output: batches as they lie in the log. The answer is written here and not by the generated codec, so
 //! that batches go from the file into the answer without a further copy. Fetch sessions are declined with session id 0: every
-//! request then names all of its partitions. There are no transactions, so every message is committed as soon as it is written.
+//! request then names all of its partitions. Memory for answers is counted over all connections until they are written: when it is in
+//! use, a fetch waits a little and then gives no messages. There are no transactions, so every message is committed as soon as it is written.
 
 use crate::batch::LEADER_EPOCH;
 use crate::codes;
@@ -14,20 +15,22 @@ use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// Bytes that a fetch may read when the memory for large answers is in use.
-const SCARCE: usize = 64 << 10;
+pub(crate) const SCARCE: usize = 64 << 10;
+/// How long a fetch waits for that much.
+const SCARCE_WAIT: Duration = Duration::from_millis(500);
 /// The first version with compact lengths and tagged fields.
 const FLEXIBLE: i16 = 12;
 
-/// Answers with what there is, once there is enough of it or the time is over.
-pub(crate) async fn fetch(
-    shared: &Shared,
+/// Answers with what there is, once there is enough of it or the time is over. The permit counts the answer's memory.
+pub(crate) async fn fetch<'a>(
+    shared: &'a Shared,
     request: &mut Request,
     out: &mut BytesMut,
-) -> Result<(), Malformed> {
+) -> Result<SemaphorePermit<'a>, Malformed> {
     let message: FetchRequest = request.decode()?;
     let code = if message.session_id == 0 { codes::NONE } else { codes::FETCH_SESSION_ID_NOT_FOUND };
     let topics: Vec<_> = message.topics.iter().map(|topic| shared.topics.get(&topic.topic)).collect();
@@ -35,9 +38,8 @@ pub(crate) async fn fetch(
         wait(&message, &topics).await;
     }
     let most = usize::try_from(message.max_bytes).unwrap_or(0).min(shared.options.limits.fetch_bytes);
-    let kib = u32::try_from(most / 1024).unwrap_or(0);
-    let permit = shared.in_flight.try_acquire_many(kib);
-    let mut left = if permit.is_ok() { most } else { most.min(SCARCE) };
+    let (permit, granted) = room(&shared.in_flight, most).await?;
+    let mut left = granted.unwrap_or(0);
 
     let shape = Shape { version: request.version, flexible: request.version >= FLEXIBLE };
     let from = wire::begin(out, request.correlation, shape.flexible);
@@ -48,7 +50,8 @@ pub(crate) async fn fetch(
     }
     let answered = if code == codes::NONE { message.topics.len() } else { 0 };
     shape.count(out, answered);
-    let mut first = true;
+    // The first batch is given whole even when it is larger, or a consumer would never get past it.
+    let mut first = granted.is_some();
     for (asked, topic) in message.topics.iter().zip(&topics).take(answered) {
         shape.text(out, &asked.topic);
         shape.count(out, asked.partitions.len());
@@ -60,8 +63,42 @@ pub(crate) async fn fetch(
         shape.tags(out);
     }
     shape.tags(out);
-    wire::end(out, from);
-    Ok(())
+    let limits = &shared.options.limits;
+    let largest = limits.fetch_bytes.max(limits.request_bytes).saturating_add(limits.answer_bytes);
+    request.end(out, from, largest)?;
+    Ok(resized(&shared.in_flight, permit, out.len()))
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
+/// Takes room for an answer: `most` bytes, or less when there is little, or after a while none.
+async fn room(in_flight: &Semaphore, most: usize) -> Result<(SemaphorePermit<'_>, Option<usize>), Malformed> {
+    if let Ok(permit) = in_flight.try_acquire_many(kib(most)) {
+        return Ok((permit, Some(most)));
+    }
+    let little = most.min(SCARCE);
+    if let Ok(Ok(permit)) = tokio::time::timeout(SCARCE_WAIT, in_flight.acquire_many(kib(little))).await {
+        return Ok((permit, Some(little)));
+    }
+    let nothing = in_flight.acquire_many(0).await;
+    Ok((nothing.map_err(|error| Malformed::Answer(error.to_string()))?, None))
+}
+
+/// Gives back what an answer of `bytes` does not need; for a batch larger than the room there was, takes more if there is.
+fn resized<'a>(
+    in_flight: &'a Semaphore,
+    mut permit: SemaphorePermit<'a>,
+    bytes: usize,
+) -> SemaphorePermit<'a> {
+    let (held, needed) = (permit.num_permits(), kib(bytes) as usize);
+    if held > needed {
+        drop(permit.split(held - needed));
+    } else if let Ok(more) = in_flight.try_acquire_many(u32::try_from(needed - held).unwrap_or(0)) {
+        permit.merge(more);
+    }
+    permit
 }
 
 /// Waits until the partitions hold `min_bytes`, one of them is in error, or `max_wait` is over.
@@ -92,9 +129,12 @@ async fn wait(message: &FetchRequest, topics: &[Option<Arc<Topic>>]) {
     }
 }
 
-/// Bytes that can be read from an offset; none when it is out of range or the log cannot be read.
+/// Bytes that can be read from an offset; none when it is out of range, or the log is gone or cannot be read.
 fn readable(partition: &Partition, offset: i64) -> Option<u64> {
     let mut log = lock(&partition.log);
+    if log.is_deleted() {
+        return None;
+    }
     if offset == log.end_offset() {
         return Some(0);
     }
@@ -153,6 +193,9 @@ fn read(
 ) -> (i16, i64, i64) {
     let mut log = lock(&partition.log);
     let (start, end) = (log.start_offset(), log.end_offset());
+    if log.is_deleted() {
+        return (codes::UNKNOWN_TOPIC_OR_PARTITION, -1, -1);
+    }
     if asked.current_leader_epoch > LEADER_EPOCH {
         return (codes::UNKNOWN_LEADER_EPOCH, -1, -1);
     }
@@ -251,4 +294,26 @@ fn put_varint(out: &mut BytesMut, mut value: usize) {
         value >>= 7;
     }
     out.put_u8(value as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_of_answers_is_counted_until_they_are_written() {
+        let in_flight = Semaphore::new(100);
+        let (all, granted) = room(&in_flight, 100 << 10).await.unwrap();
+        assert_eq!((granted, in_flight.available_permits()), (Some(100 << 10), 0));
+        let (none, granted) = room(&in_flight, 100 << 10).await.unwrap();
+        assert_eq!((granted, none.num_permits()), (None, 0), "all of it is in use");
+        let written = resized(&in_flight, all, 1025);
+        assert_eq!((written.num_permits(), in_flight.available_permits()), (2, 98));
+        let (little, granted) = room(&in_flight, 100 << 10).await.unwrap();
+        assert_eq!((granted, in_flight.available_permits()), (Some(SCARCE), 34));
+        let larger = resized(&in_flight, little, SCARCE + 4096);
+        assert_eq!(in_flight.available_permits(), 30);
+        drop((larger, written));
+        assert_eq!(in_flight.available_permits(), 100);
+    }
 }

@@ -141,11 +141,12 @@ pub(crate) fn leave(shared: &Shared, version: i16, message: LeaveGroupRequest) -
 }
 
 pub(crate) fn list(shared: &Shared, message: &ListGroupsRequest) -> ListGroupsResponse {
-    let has = |filter: &[StrBytes], value: &str| {
-        filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(value))
+    let set = |filter: &[StrBytes]| filter.iter().map(|f| f.to_ascii_lowercase()).collect::<HashSet<_>>();
+    let (states, types) = (set(&message.states_filter), set(&message.types_filter));
+    let has = |filter: &HashSet<String>, value: &str| {
+        filter.is_empty() || filter.contains(&value.to_ascii_lowercase())
     };
-    let wanted =
-        |state: State| has(&message.states_filter, state.name()) && has(&message.types_filter, "classic");
+    let wanted = |state: State| has(&states, state.name()) && has(&types, "classic");
     let groups =
         shared.groups.list().into_iter().filter(|row| wanted(row.1)).map(|(name, state, protocol_type)| {
             ListedGroup::default()

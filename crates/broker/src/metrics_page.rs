@@ -92,6 +92,18 @@ pub(crate) fn page(shared: &Shared) -> String {
     );
     counter(
         &mut out,
+        "tidewatch_broker_oversized_answers_total",
+        "Connections closed for a request whose answer would be too large",
+        &statistics.oversized_answers,
+    );
+    counter(
+        &mut out,
+        "tidewatch_broker_slow_connections_total",
+        "Connections closed for a request that did not come whole or an answer that was not read in time",
+        &statistics.slow_connections,
+    );
+    counter(
+        &mut out,
         "tidewatch_broker_refused_connections_total",
         "Connections above the limit",
         &statistics.refused_connections,

@@ -37,6 +37,8 @@ pub struct Limits {
     pub in_flight_bytes: usize,
     /// Bytes of one fetch answer (`fetch.max.bytes`).
     pub fetch_bytes: usize,
+    /// Bytes of any other answer; a connection whose request would get a larger one is closed and counted.
+    pub answer_bytes: usize,
     /// Topics.
     pub topics: usize,
     /// Partitions over all topics. Each holds one open file.
@@ -57,6 +59,10 @@ pub struct Limits {
     pub offsets_retention_ms: i64,
     /// How long a connection may be silent, in milliseconds (`connections.max.idle.ms`).
     pub idle_ms: u64,
+    /// How long the rest of a request may take once its first bytes are there, in milliseconds.
+    pub body_ms: u64,
+    /// How long a client may take to read an answer, in milliseconds.
+    pub answer_ms: u64,
 }
 
 impl Default for Limits {
@@ -67,6 +73,7 @@ impl Default for Limits {
             small_request_bytes: 1 << 20,
             in_flight_bytes: 128 << 20,
             fetch_bytes: 8 << 20,
+            answer_bytes: 16 << 20,
             topics: 256,
             partitions: 1024,
             groups: 512,
@@ -77,6 +84,8 @@ impl Default for Limits {
             session_timeout_max_ms: 1_800_000,
             offsets_retention_ms: 7 * 24 * 3_600_000,
             idle_ms: 600_000,
+            body_ms: 30_000,
+            answer_ms: 60_000,
         }
     }
 }

@@ -40,6 +40,10 @@ pub(crate) struct Statistics {
     pub(crate) refused_connections: Count,
     /// Requests that could not be read: wrong size, shape or version.
     pub(crate) malformed_requests: Count,
+    /// Requests whose answer would have been larger than an answer may be.
+    pub(crate) oversized_answers: Count,
+    /// Connections closed because a request's rest did not come, or its answer was not read, in time.
+    pub(crate) slow_connections: Count,
     pub(crate) requests: Count,
     pub(crate) storage_errors: Count,
 }

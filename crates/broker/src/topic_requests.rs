@@ -20,6 +20,7 @@ use kafka_protocol::messages::describe_log_dirs_response::{
 use kafka_protocol::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeLogDirsRequest, TopicName,
 };
+use std::collections::HashSet;
 use uuid::Uuid;
 
 fn spec_of(shared: &Shared, topic: &CreatableTopic) -> Result<TopicSpec, Refusal> {
@@ -116,18 +117,15 @@ pub(crate) fn create_partitions(
     CreatePartitionsResponse::default().with_results(results.collect())
 }
 
-pub(crate) fn describe_log_dirs(shared: &Shared, message: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
-    let asked = message.topics;
-    let wanted = |topic: &str, index: i32| {
-        let named = |asked: &Vec<_>| {
-            asked.iter().any(
-                |t: &kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic| {
-                    t.topic.as_str() == topic && t.partitions.contains(&index)
-                },
-            )
-        };
-        asked.as_ref().is_none_or(named)
-    };
+pub(crate) fn describe_log_dirs(
+    shared: &Shared,
+    message: &DescribeLogDirsRequest,
+) -> DescribeLogDirsResponse {
+    let asked: Option<HashSet<(&str, i32)>> = message.topics.as_ref().map(|topics| {
+        let pairs = topics.iter().flat_map(|t| t.partitions.iter().map(|&index| (t.topic.as_str(), index)));
+        pairs.collect()
+    });
+    let wanted = |topic: &str, index: i32| asked.as_ref().is_none_or(|asked| asked.contains(&(topic, index)));
     let topics = shared.topics.all().into_iter().map(|topic| {
         let partitions = (0_i32..).zip(&topic.partitions).filter(|(index, _)| wanted(&topic.name, *index));
         let partitions = partitions.map(|(index, partition)| {

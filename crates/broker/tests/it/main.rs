@@ -9,5 +9,6 @@ mod crash;
 mod exporter;
 mod garbage;
 mod groups;
+mod limits;
 mod messages;
 mod versions;

@@ -13,20 +13,26 @@ fn text(text: &'static str) -> StrBytes {
     StrBytes::from_static_str(text)
 }
 
-struct Raw {
-    stream: TcpStream,
+/// A connection that speaks in any version.
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
     versions: Vec<api_versions_response::ApiVersion>,
 }
 
 impl Raw {
-    fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         let mut raw = Self { stream, versions: Vec::new() };
         raw.versions = raw.ask(4, &ApiVersionsRequest::default()).api_keys;
         raw
     }
 
-    fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+    pub(crate) fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.send(version, request);
+        self.receive::<R>(version)
+    }
+
+    pub(crate) fn send<R: Request>(&mut self, version: i16, request: &R) {
         let key = ApiKey::try_from(R::KEY).unwrap();
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
@@ -40,6 +46,10 @@ impl Raw {
         let length = (out.len() - 4) as i32;
         out[..4].copy_from_slice(&length.to_be_bytes());
         self.stream.write_all(&out).unwrap();
+    }
+
+    pub(crate) fn receive<R: Request>(&mut self, version: i16) -> R::Response {
+        let key = ApiKey::try_from(R::KEY).unwrap();
         let mut length = [0; 4];
         self.stream
             .read_exact(&mut length)
