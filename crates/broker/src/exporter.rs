@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -42,6 +43,8 @@ impl Default for ExporterOptions {
 pub struct Exporter {
     bootstrap: Vec<String>,
     options: ExporterOptions,
+    /// Pages in a row for which the cluster could not be asked.
+    failures: AtomicU32,
     growth: Mutex<Growth>,
 }
 
@@ -62,7 +65,7 @@ impl Growth {
 impl Exporter {
     /// An exporter that finds the cluster through these `host:port` addresses. Connects to nothing yet.
     pub fn new(bootstrap: Vec<String>, options: ExporterOptions) -> Self {
-        Self { bootstrap, options, growth: Mutex::default() }
+        Self { bootstrap, options, failures: AtomicU32::new(0), growth: Mutex::default() }
     }
 
     /// Asks the cluster and appends the page (text format 0.0.4) to `out`. A cluster that is away gives `kafka_exporter_up 0` and
@@ -70,9 +73,17 @@ impl Exporter {
     pub async fn page(&self, out: &mut String) {
         let mut found = Snapshot { complete: true, ..Snapshot::default() };
         let deadline = Instant::now() + self.options.timeout;
-        if let Err(error) = self.ask(&mut found, deadline).await {
-            tracing::warn!(bootstrap = self.bootstrap.join(","), %error, "the Kafka cluster cannot be asked");
-            found.complete = false;
+        match self.ask(&mut found, deadline).await {
+            Ok(()) => self.failures.store(0, Ordering::Relaxed),
+            Err(error) => {
+                found.complete = false;
+                // one alone is a broker that starts, or starts again
+                let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                if failures > 1 && failures.is_power_of_two() {
+                    let bootstrap = self.bootstrap.join(",");
+                    tracing::warn!(bootstrap, failures, %error, "the Kafka cluster cannot be asked");
+                }
+            }
         }
         exporter_page::write(out, &found);
     }
