@@ -30,10 +30,10 @@ pub struct RecorderOptions {
 }
 
 impl Default for RecorderOptions {
-    /// 5,000 operations are 100,000 series; 128 MiB of requests are some 300,000 spans.
+    /// 1,000 operations, as many as the connector's cache has by default, are 20,000 series; 128 MiB of requests are some 300,000 spans.
     fn default() -> Self {
         Self {
-            most_operations: 5_000,
+            most_operations: 1_000,
             service_graph: ServiceGraphOptions::default(),
             tail_sampling: None,
             most_waiting_bytes: 128 << 20,
@@ -71,6 +71,8 @@ pub struct Recorded {
 pub struct RecorderStats {
     /// Operations that are counted apart.
     pub operations: usize,
+    /// Spans of operations beyond those, counted together.
+    pub operations_beyond: u64,
     /// Spans whose other side never came.
     pub unpaired_spans: u64,
     /// Spans and calls beyond the bounds of the service graph.
@@ -312,6 +314,7 @@ impl Recorder {
             let counters = lock(&self.counters);
             RecorderStats {
                 operations: counters.metrics.operations(),
+                operations_beyond: counters.metrics.beyond(),
                 unpaired_spans: counters.graph.unpaired(),
                 graph_dropped: counters.graph.dropped(),
                 ..RecorderStats::default()

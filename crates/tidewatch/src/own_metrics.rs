@@ -109,6 +109,8 @@ fn stored_spans(stats: &StoreStats, out: &mut Observations<'_>) {
 fn sampled_traces(stats: &RecorderStats, out: &mut Observations<'_>) {
     let help = "Operations that span metrics count apart.";
     out.gauge("tidewatch_traces_span_metrics_operations", help, stats.operations as f64);
+    let help = "Spans of operations beyond the limit, counted together.";
+    out.counter("tidewatch_traces_span_metrics_overflow_spans_total", help, stats.operations_beyond as f64);
     let help = "Spans whose other side never came.";
     out.counter("traces_service_graph_unpaired_spans_total", help, stats.unpaired_spans as f64);
     let help = "Spans that the service graph has no room for.";

@@ -152,8 +152,8 @@ impl<'a> Facts<'a> {
             let (database, peer) = match attribute.key {
                 "db.system" | "db.system.name" => (1, 0),
                 "db.name" | "db.namespace" => (2, 0),
-                "server.address" | "net.peer.name" => (0, 1),
-                "peer.service" => (0, 2),
+                // an address is no name of a service: pods and their replacements would each be one
+                "peer.service" => (0, 1),
                 "messaging.system" => {
                     facts.messaging = true;
                     continue;

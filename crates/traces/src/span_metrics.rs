@@ -55,6 +55,11 @@ impl SpanMetrics {
         self.operations.len()
     }
 
+    /// Calls beyond the bound on operations, which are counted together.
+    pub fn beyond(&self) -> u64 {
+        self.overflow.and_then(|at| self.operations.get(at as usize)).map_or(0, |operation| operation.calls)
+    }
+
     /// Counts a span.
     pub fn observe(&mut self, call: &Call<'_>) {
         let at = self.operation(call.service, call.name, call.kind, call.status);
@@ -218,6 +223,7 @@ mod tests {
             metrics.observe(&Call { name, ..call(SpanKind::Server, 1, 0) });
         }
         assert_eq!(metrics.operations(), 3);
+        assert_eq!(metrics.beyond(), 2);
         let (rows, _) = rows(&mut metrics, 1);
         let calls: Vec<_> = rows.iter().filter(|row| row.starts_with("traces_span_metrics_calls")).collect();
         assert!(calls[0].ends_with(" 2") && calls[0].contains("\"a\""), "{calls:?}");
