@@ -19,12 +19,13 @@ const sections = [
 ];
 
 function Page({ path }: { path: string }) {
-  const { page, uid } = routeOf(path);
+  const { page, uid, hint } = routeOf(path);
   const shown = usePage(page);
   if (page === undefined) {
     return (
       <div className="page narrow">
         <h1>There is no page at {path}</h1>
+        {hint && <p>{hint}</p>}
         <p>
           Go to the <Link href="/">overview</Link>.
         </p>

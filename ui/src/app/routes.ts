@@ -20,11 +20,26 @@ export interface Route {
   page: string | undefined;
   /** Of a dashboard or a trace, otherwise empty. */
   uid: string;
+  /** Why there is no page, where the path tells. */
+  hint?: string;
+}
+
+const hint = 'A % in an address has to be followed by two hexadecimal digits: %25 stands for the % itself.';
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function routeOf(path: string): Route {
   const named = /^(\/d|\/trace)\/([^/]+)/.exec(path);
-  if (named) return { page: named[1], uid: decodeURIComponent(named[2] as string) };
+  if (named) {
+    const uid = decoded(named[2] as string);
+    return uid === undefined ? { page: undefined, uid: '', hint } : { page: named[1], uid };
+  }
   return { page: path in loaders && path !== '/d' && path !== '/trace' ? path : undefined, uid: '' };
 }
 

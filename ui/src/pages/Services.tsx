@@ -7,7 +7,7 @@ import { useLoad } from '../app/useLoad';
 import '../styles/traces.css';
 import { serviceColors } from '../traces/colors';
 import { formatMicros } from '../traces/duration';
-import { rateText, shareText } from '../traces/rates';
+import { badShare, rateText, shareText } from '../traces/rates';
 import { searchHref } from '../traces/searchState';
 import { loadServiceMap, type ServiceMap } from '../traces/serviceData';
 import { ServiceGraph } from '../traces/ServiceGraph';
@@ -32,7 +32,9 @@ function ServiceTable({ map, range, colorOf }: { map: ServiceMap; range: { from:
             <tr>
               <th>Service</th>
               <th className="number">Requests</th>
-              <th className="number">Errors</th>
+              <th className="number" title="Requests that the service itself reports as failed; for what sends no spans, those that its callers do">
+                Errors
+              </th>
               <th className="number">p95</th>
               <th>Called by</th>
               <th>Calls</th>
@@ -46,7 +48,7 @@ function ServiceTable({ map, range, colorOf }: { map: ServiceMap; range: { from:
                   <span className="service-dot" style={{ background: colorOf(node.name) }} /> {node.name}
                 </td>
                 <td className="number">{rateText(node.rate)}</td>
-                <td className={(node.errors ?? 0) >= 0.01 ? 'number bad' : 'number'}>{shareText(node.errors)}</td>
+                <td className={(node.errors ?? 0) >= badShare ? 'number bad' : 'number'}>{shareText(node.errors)}</td>
                 <td className="number">{node.p95 === undefined ? '–' : formatMicros(node.p95)}</td>
                 <td className="muted">{callers(node.name).join(', ') || '–'}</td>
                 <td className="muted">{called(node.name).join(', ') || '–'}</td>

@@ -16,7 +16,7 @@ import { criticalPath, segmentsBySpan } from '../traces/criticalPath';
 import { Minimap, type View } from '../traces/Minimap';
 import { alignClocks, endOf, isSkewed, traceOf, type Span, type Trace } from '../traces/model';
 import { ancestorsOf, findSpans, nextOf, rowHeight, visibleRows } from '../traces/rows';
-import { titleOf } from '../traces/searchState';
+import { isTraceId, titleOf, traceIdHelp } from '../traces/searchState';
 import { TraceHeader } from '../traces/TraceHeader';
 import { keyHelp, useTraceKeys, type TraceAction } from '../traces/useTraceKeys';
 import { rowId, Waterfall } from '../traces/Waterfall';
@@ -263,7 +263,22 @@ function Unknown({ id }: { id: string }) {
   );
 }
 
+function NotAnId({ id }: { id: string }) {
+  return (
+    <div className="page narrow">
+      <h1>“{id}” is not a trace id</h1>
+      <p>
+        {traceIdHelp} <Link href="/traces">Search traces</Link>
+      </p>
+    </div>
+  );
+}
+
 export default function TracePage({ uid }: { uid: string }) {
+  return isTraceId(uid) ? <TraceOf uid={uid} /> : <NotAnId id={uid} />;
+}
+
+function TraceOf({ uid }: { uid: string }) {
   usePageDefaults(undefined, 'off');
   const tick = useTick();
   const { value, error, loading } = useLoad(

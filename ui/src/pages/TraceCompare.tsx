@@ -12,7 +12,7 @@ import { serviceColors } from '../traces/colors';
 import { diffTraces, summaryOf, type DiffRow, type Side } from '../traces/diff';
 import { formatMicros } from '../traces/duration';
 import { traceOf, type Trace } from '../traces/model';
-import { readTraceId, titleOf, traceHref } from '../traces/searchState';
+import { isTraceId, readTraceId, titleOf, traceHref, traceIdHelp } from '../traces/searchState';
 
 const states: Record<DiffRow['state'], { text: (row: DiffRow) => string; className: string } | undefined> = {
   same: undefined,
@@ -49,7 +49,7 @@ function TraceCard({ name, id, trace, missing, error }: { name: 'a' | 'b'; id: s
     <section className="card compare-card" aria-label={`Trace ${name.toUpperCase()}`}>
       <IdField key={id} name={name} value={id} />
       {error && <p className="bad">It could not be read: {error}</p>}
-      {missing && <p className="muted">This trace is not known here. It may not have been sampled, or is older than what is kept.</p>}
+      {missing && <p className="muted">{isTraceId(id) ? 'This trace is not known here. It may not have been sampled, or is older than what is kept.' : traceIdHelp}</p>}
       {trace && title && (
         <>
           <Link href={traceHref(trace.id)} className="compare-title">
@@ -170,7 +170,7 @@ function useTrace(id: string) {
   const tick = useTick();
   return useLoad(
     async (signal) => {
-      const raw = id ? await loadTrace(id, signal) : undefined;
+      const raw = isTraceId(id) ? await loadTrace(id, signal) : undefined;
       return { id, trace: raw && traceOf(raw) };
     },
     [id, tick],

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { containersOf } from '../api/kubernetes';
+import { routeOf } from '../app/routes';
 import { readLogLine, traceIdOf } from './logLine';
 import { cores, coresOf } from './format';
 import { requestsOf, workloadOfPod, workloadsOf, type PodRow } from './overviewData';
@@ -121,4 +122,15 @@ describe('numbers', () => {
     expect(coresOf(0.0012, 1)).toBe('1.2 m / 1000 m');
     expect(coresOf(1.25, 2)).toBe('1.25 / 2.00');
   });
+});
+
+describe('the page of a path', () => {
+  test.each([
+    ['/', { page: '/', uid: '' }],
+    ['/trace/0af7', { page: '/trace', uid: '0af7' }],
+    ['/d/a%2Fb', { page: '/d', uid: 'a/b' }],
+    ['/d', { page: undefined, uid: '' }],
+    ['/trace/%zz', { page: undefined, uid: '', hint: expect.stringContaining('%25') as string }],
+    ['/d/%', { page: undefined, uid: '', hint: expect.stringContaining('%25') as string }],
+  ])('%s', (path, route) => expect(routeOf(path)).toEqual(route));
 });

@@ -3,12 +3,11 @@ import { useMemo, useState } from 'react';
 import { Link } from '../app/router';
 import { formatMicros } from './duration';
 import { edgePath, layoutGraph, type PlacedEdge } from './graphLayout';
-import { rateText, shareText } from './rates';
+import { badShare, failedHelp, rateText, shareText } from './rates';
 import { searchHref } from './searchState';
 import type { ServiceEdge, ServiceMap, ServiceNode } from './serviceData';
 
 const box = { nodeWidth: 196, nodeHeight: 58, layerGap: 120, nodeGap: 26 };
-const badShare = 0.01;
 
 interface ServiceGraphProps {
   map: ServiceMap;
@@ -93,7 +92,7 @@ export function ServiceGraph({ map, range, colorOf }: ServiceGraphProps) {
             if (!edge) return null;
             const bad = (edge.errors ?? 0) >= badShare;
             const dimmed = hovered !== undefined && !near(placed);
-            const text = `${placed.from} calls ${placed.to}: ${callsText(edge)}${edge.errors === undefined ? '' : `, ${shareText(edge.errors)} errors`}${edge.p95 === undefined ? '' : `, p95 ${formatMicros(edge.p95)}`}`;
+            const text = `${placed.from} calls ${placed.to}: ${callsText(edge)}${edge.errors === undefined ? '' : `, ${shareText(edge.errors)} failed as either side sees it`}${edge.p95 === undefined ? '' : `, p95 ${formatMicros(edge.p95)}`}`;
             const line = edgePath(placed.points);
             return (
               <Link key={`${placed.from} ${placed.to}`} href={searchHref({ service: nodes.get(placed.to)?.tracedBy ?? placed.to }, range)} tabIndex={-1} aria-hidden="true">
@@ -130,6 +129,7 @@ export function ServiceGraph({ map, range, colorOf }: ServiceGraphProps) {
           ))}
         </svg>
       </div>
+      {map.edges.some((e) => (e.errors ?? 0) >= badShare) && <p className="graph-legend muted">{failedHelp}</p>}
     </>
   );
 }

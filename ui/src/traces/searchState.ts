@@ -138,6 +138,11 @@ export function togglePick(picked: string[], id: string): string[] {
   return picked.includes(id) ? picked.filter((p) => p !== id) : [...picked, id].slice(-2);
 }
 
+/** Whether the API can be asked for it. */
+export const isTraceId = (id: string): boolean => /^[\da-f]{1,32}$/i.test(id);
+
+export const traceIdHelp = 'A trace id is 1 to 32 hexadecimal digits: 0 to 9 and a to f.';
+
 /** The id of a trace as a person pastes it: hexadecimal, up to 32 digits, dashes and an URL around it are taken off. */
 export function readTraceId(text: string): string | undefined {
   const trimmed = text.trim().replace(/[?#].*$/, '').replace(/^.*\//, '').replace(/-/g, '').toLowerCase();

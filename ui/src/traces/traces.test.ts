@@ -7,7 +7,7 @@ import { diffTraces, summaryOf } from './diff';
 import { ago, formatMicros, roundTicks, searchDuration } from './duration';
 import { edgePath, layoutGraph, spread } from './graphLayout';
 import { alignClocks, isSkewed, mainSpan, traceOf } from './model';
-import { mergeFound, queriesOf, readTraceId, searchErrors, searchHref, searchStateOf, sortTraces, togglePick, urlOf } from './searchState';
+import { isTraceId, mergeFound, queriesOf, readTraceId, searchErrors, searchHref, searchStateOf, sortTraces, togglePick, urlOf } from './searchState';
 import { formatTags, parseTags } from './tags';
 
 interface Short {
@@ -281,6 +281,8 @@ describe('a search', () => {
     ['0000', undefined],
     ['', undefined],
   ])('the id “%s” is read as %s', (text, id) => expect(readTraceId(text)).toBe(id));
+
+  test.each([['a', true], ['0AF7651916cd43dd8448eb211c80319c', true], ['', false], ['zzz', false], ['a'.repeat(33), false], ['%zz', false]])('“%s” can be asked for: %s', (id, can) => expect(isTraceId(id)).toBe(can));
 });
 
 describe('colours of services', () => {
