@@ -123,8 +123,8 @@ impl Api {
         let (start, started) = (SystemTime::now(), Instant::now());
         let (head, body) = request.into_parts();
         let path = percent_decoded(head.uri.path());
-        // Health checks are neither traced nor, as in daprd, authenticated.
-        let is_health = path.contains("/healthz");
+        // Health checks are neither traced nor, as in daprd, authenticated. Only they: a topic may have any name.
+        let is_health = matches!(path.as_str(), "/v1.0/healthz" | "/v1.0/healthz/outbound");
         let parent =
             header(&head.headers, "traceparent").and_then(SpanContext::parse).map(|parent| SpanContext {
                 state: header(&head.headers, "tracestate").unwrap_or_default().to_owned(),

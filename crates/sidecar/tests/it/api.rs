@@ -48,6 +48,19 @@ async fn bodies_are_bounded_and_a_token_is_asked_for() {
     assert_eq!(check("dapr-api-token: secreT\r\n").await, 401);
     assert_eq!(check("dapr-api-token: secret2\r\n").await, 401);
     assert_eq!(check("").await, 401);
+    // Health is told to everybody; what only looks like it is not done for everybody.
+    for (method, path, status) in [
+        ("GET", "/v1.0/healthz", 204),
+        ("GET", "/v1.0/healthz/outbound", 204),
+        ("POST", "/v1.0/publish/bus/healthz", 401),
+        ("POST", "/v1.0/publish/bus/things/healthz", 401),
+        ("POST", "/v1.0/publish/bus/things%2Fhealthz", 401),
+        ("PUT", "/v1.0/metadata/healthz", 401),
+        ("GET", "/v1.0/healthz/other", 401),
+        ("GET", "//v1.0/healthz", 401),
+    ] {
+        assert_eq!(ask(api, method, path, "", "").await.0, status, "{method} {path}");
+    }
     sidecar.shutdown().await;
 }
 
