@@ -5,7 +5,7 @@
 
 use crate::bus::{Boxed, Bus, Deliver, Outgoing, Reading};
 use crate::component::KafkaSettings;
-use crate::kafka_reading::KafkaReading;
+use crate::kafka_reading::{KafkaReading, finish_timeout};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -33,6 +33,7 @@ pub(crate) struct KafkaBus {
     /// Ends the thread that waits for acknowledgements.
     closed: Arc<AtomicBool>,
     settings: KafkaSettings,
+    graceful_shutdown: Duration,
 }
 
 /// Whom to tell what became of a message.
@@ -88,11 +89,15 @@ pub(crate) fn client_config(settings: &KafkaSettings) -> ClientConfig {
 }
 
 impl KafkaBus {
-    /// Connects, and waits until a broker answers. Blocks up to `timeout`.
+    /// Connects, and waits until a broker answers. Blocks up to `timeout`. `graceful_shutdown` is how long reading may take to end.
     ///
     /// # Errors
     /// When a setting cannot be used, or no broker answers in time.
-    pub(crate) fn connect(settings: KafkaSettings, timeout: Duration) -> Result<Self, String> {
+    pub(crate) fn connect(
+        settings: KafkaSettings,
+        timeout: Duration,
+        graceful_shutdown: Duration,
+    ) -> Result<Self, String> {
         let mut config = client_config(&settings);
         config
             .set("acks", "all")
@@ -119,7 +124,7 @@ impl KafkaBus {
         };
         let thread = std::thread::Builder::new().name("kafka-acks".to_owned()).spawn(poll);
         thread.map_err(|error| format!("no thread can be started: {error}"))?;
-        Ok(Self { producer, closed, settings })
+        Ok(Self { producer, closed, settings, graceful_shutdown })
     }
 }
 
@@ -161,7 +166,7 @@ impl Bus for KafkaBus {
     }
 
     fn read(&self, topics: Vec<(String, Arc<dyn Deliver>)>) -> Result<Box<dyn Reading>, String> {
-        Ok(Box::new(KafkaReading::start(&self.settings, topics)?))
+        Ok(Box::new(KafkaReading::start(&self.settings, finish_timeout(self.graceful_shutdown), topics)?))
     }
 }
 

@@ -29,8 +29,11 @@ const LANE_MESSAGES: usize = 256;
 const LANE_BYTES: usize = 1 << 20;
 /// How often the client is polled when nothing comes.
 const POLL: Duration = Duration::from_millis(250);
-/// How long the messages under way may hold up a rebalance, or the end.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the messages under way may hold up a rebalance, or the end, of a sidecar that is cut off after `graceful_shutdown`: less
+/// than that, so that the offsets of what is done are committed and the group is left before.
+pub(crate) fn finish_timeout(graceful_shutdown: Duration) -> Duration {
+    graceful_shutdown.mul_f64(0.75)
+}
 
 type Handlers = HashMap<String, Arc<dyn Deliver>>;
 type LaneKey = (String, i32);
@@ -43,12 +46,14 @@ pub(crate) struct KafkaReading {
 }
 
 impl KafkaReading {
-    /// Joins the consumer group. Must be called within a tokio runtime, whose tasks the lanes become.
+    /// Joins the consumer group. Must be called within a tokio runtime, whose tasks the lanes become. `finish_timeout` is how long the
+    /// messages under way may hold up a rebalance, or the end.
     ///
     /// # Errors
     /// When a setting cannot be used.
     pub(crate) fn start(
         settings: &KafkaSettings,
+        finish_timeout: Duration,
         topics: Vec<(String, Arc<dyn Deliver>)>,
     ) -> Result<Self, String> {
         let handlers: Handlers = topics.into_iter().collect();
@@ -71,7 +76,7 @@ impl KafkaReading {
             // A full queue is looked at again soon: the default, a second, would be the time for every such queue.
             .set("fetch.queue.backoff.ms", "10")
             .set("fetch.wait.max.ms", "500");
-        let lanes = Arc::new(Lanes::default());
+        let lanes = Arc::new(Lanes { open: Mutex::default(), finish_timeout });
         let group = Group { lanes: Arc::clone(&lanes), runtime: Handle::current() };
         let client: Client = config.create_with_context(group).map_err(|error| error.to_string())?;
         let names: Vec<&str> = handlers.keys().map(String::as_str).collect();
@@ -151,8 +156,10 @@ impl ConsumerContext for Group {
 }
 
 /// The partitions that messages came from.
-#[derive(Default)]
-struct Lanes(Mutex<HashMap<LaneKey, Lane>>);
+struct Lanes {
+    open: Mutex<HashMap<LaneKey, Lane>>,
+    finish_timeout: Duration,
+}
 
 struct Lane {
     sender: mpsc::UnboundedSender<Arc<Incoming>>,
@@ -187,7 +194,7 @@ fn size_of(message: &Incoming) -> usize {
 
 impl Lanes {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LaneKey, Lane>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets lanes finish the message under way, and forgets what waits behind it; `None` for all. Gives the partitions that are
@@ -201,13 +208,13 @@ impl Lanes {
         for (_, lane) in &closing {
             lane.stop.send_replace(true);
         }
-        let until = tokio::time::Instant::now() + FINISH_TIMEOUT;
+        let until = tokio::time::Instant::now() + self.finish_timeout;
         let mut paused = TopicPartitionList::new();
         for ((topic, partition), mut lane) in closing {
             if tokio::time::timeout_at(until, &mut lane.task).await.is_err() {
                 tracing::warn!(
                     "a delivery was not finished in {}s and will be repeated",
-                    FINISH_TIMEOUT.as_secs()
+                    self.finish_timeout.as_secs_f32()
                 );
                 lane.task.abort();
             }
@@ -392,5 +399,20 @@ fn incoming(message: &BorrowedMessage<'_>) -> Incoming {
         key: message.key().map(text),
         payload: message.payload().map(Bytes::copy_from_slice),
         headers: headers.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_ends_before_it_is_cut_off() {
+        for graceful in [1, 5, 30].map(Duration::from_secs) {
+            let finish = finish_timeout(graceful);
+            // 200 ms are left to commit and to leave, of a second too
+            assert!(finish >= graceful / 2 && finish + Duration::from_millis(200) < graceful, "{finish:?}");
+        }
+        assert_eq!(finish_timeout(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -42,7 +42,8 @@ pub struct SidecarOptions {
     pub max_body_bytes: usize,
     /// `--enable-app-health-check`: whether the application is probed; deliveries pause while it is unhealthy.
     pub app_health: Option<AppHealthOptions>,
-    /// `--dapr-graceful-shutdown-seconds`: how long deliveries under way may take at the end.
+    /// `--dapr-graceful-shutdown-seconds`: how long deliveries under way may take at the end; three quarters of it in a
+    /// rebalance.
     pub graceful_shutdown: Duration,
     /// daprd's variable `DAPR_API_TOKEN`: what callers must send as `dapr-api-token`.
     pub api_token: Option<String>,

@@ -63,7 +63,7 @@ impl Sidecar {
             true => Some(serve::bind(metrics_address, "metrics").await?),
             false => None,
         };
-        let buses = connect(&resources, &measures).await?;
+        let buses = connect(&resources, &measures, options.graceful_shutdown).await?;
         let (spans, exporting) = match &configuration.otel_endpoint {
             Some(endpoint) => {
                 let (spans, task) = Spans::to(endpoint, trace_resource(&options), Arc::clone(&measures));
@@ -174,12 +174,17 @@ type Topic = (String, Arc<dyn Deliver>);
 type Buses = BTreeMap<String, Arc<dyn Bus>>;
 
 /// Connects every component; one that cannot be is an error, unless it says `ignoreErrors`.
-async fn connect(resources: &Resources, measures: &Measures) -> Result<Buses, SidecarError> {
+async fn connect(
+    resources: &Resources,
+    measures: &Measures,
+    graceful: Duration,
+) -> Result<Buses, SidecarError> {
     let mut buses = Buses::new();
     for component in &resources.components {
         measures.component_loaded();
         let (settings, timeout) = (component.kafka.clone(), component.init_timeout);
-        let connected = tokio::task::spawn_blocking(move || KafkaBus::connect(settings, timeout)).await;
+        let connected =
+            tokio::task::spawn_blocking(move || KafkaBus::connect(settings, timeout, graceful)).await;
         match connected.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(bus) => {
                 measures.component_initialised(&component.name, true);
