@@ -379,8 +379,13 @@ mod tests {
         assert_eq!(got, expected);
     }
 
-    /// A subscriber of an application that nobody listens for.
+    /// Where no application listens.
+    const NOBODY: std::net::SocketAddr =
+        std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
+    /// A subscriber of an application at an address.
     fn subscriber(
+        app: std::net::SocketAddr,
         bus: &Arc<MemoryBus>,
         dead_letter_topic: Option<&str>,
         body: &[u8],
@@ -388,9 +393,8 @@ mod tests {
         let measures = Arc::new(Measures::new("app", "ns", MetricSpec::default()));
         let (_, healthy) = tokio::sync::watch::channel(true);
         let options = crate::SidecarOptions::new("app");
-        let nobody = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
         let shared = Arc::new(Delivery {
-            app: Arc::new(AppChannel::new(nobody, &options, healthy, Arc::clone(&measures))),
+            app: Arc::new(AppChannel::new(app, &options, healthy, Arc::clone(&measures))),
             tracing: Tracing::Off,
             spans: Spans::nowhere(Arc::clone(&measures)),
             measures,
@@ -417,7 +421,7 @@ mod tests {
         let check =
             async |dead: Option<&str>, refusals: usize, body: &str, done: bool, dead_letters: usize| {
                 let bus = MemoryBus::refusing(refusals);
-                let (subscriber, message) = subscriber(&bus, dead, body.as_bytes());
+                let (subscriber, message) = subscriber(NOBODY, &bus, dead, body.as_bytes());
                 let (_keep, stop) = tokio::sync::watch::channel(false);
                 let outcome = subscriber.deliver(message, stop).await;
                 assert_eq!(
@@ -439,5 +443,51 @@ mod tests {
         check(None, 0, r#"{"a":2}"#, true, 0).await;
         check(Some("dead"), 0, r#"{"a":2}"#, true, 1).await;
         check(None, 0, r#"{"a":1,"expiration":"2001-01-01T00:00:00Z"}"#, true, 0).await;
+    }
+
+    /// Answers every request with a body, until it is dropped.
+    async fn application(answer: &'static str) -> (std::net::SocketAddr, tokio::task::JoinSet<()>) {
+        use hyper_util::rt::TokioIo;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let answer = hyper::service::service_fn(move |_| async move {
+                    let body = http_body_util::Full::new(Bytes::from_static(answer.as_bytes()));
+                    Ok::<_, std::convert::Infallible>(hyper::Response::new(body))
+                });
+                connections.spawn(async move {
+                    let server = hyper::server::conn::http1::Builder::new();
+                    let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+                });
+            }
+        });
+        (address, tasks)
+    }
+
+    #[tokio::test]
+    async fn a_dropped_event_is_done_only_when_its_dead_letter_is_there() {
+        let check = async |answer, dead: Option<&str>, refusals, expected: (bool, usize)| {
+            let (address, _running) = application(answer).await;
+            let bus = MemoryBus::refusing(refusals);
+            let (subscriber, message) = subscriber(address, &bus, dead, br#"{"a":1}"#);
+            let (_keep, stop) = tokio::sync::watch::channel(false);
+            let outcome = subscriber.deliver(Arc::clone(&message), stop.clone()).await;
+            assert_eq!((outcome.is_ok(), bus.topics().len()), expected, "{answer} {dead:?} {refusals}");
+            if outcome.is_err() {
+                assert!(
+                    subscriber.deliver(message, stop).await.is_ok(),
+                    "the bus takes it at the second time"
+                );
+                assert_eq!(bus.topics(), ["dead"]);
+            }
+        };
+        let drop = r#"{"status":"DROP"}"#;
+        check(drop, Some("dead"), 0, (true, 1)).await;
+        check(drop, Some("dead"), 1, (false, 0)).await;
+        check(drop, None, 1, (true, 0)).await;
+        check(r#"{"status":"SUCCESS"}"#, Some("dead"), 1, (true, 0)).await;
     }
 }
