@@ -1,8 +1,8 @@
 //! Activities in the database.
 //!
 //! Input: checked events and feed requests. Output: activities, newest first by the time of their events: one that arrives late takes its
-//! place. The table is bounded: now and then the oldest beyond
-//! the limit are removed. Deliberately has no statement per database.
+//! place. The table is bounded: now and then the oldest beyond the limit are removed. Of those it remembers source and id, ten times as
+//! many, so that one that is sent again is not taken for new. Deliberately has no statement per database.
 
 use std::{
     fmt::{self, Display},
@@ -17,6 +17,8 @@ use crate::{Error, Result, cloud_event::CloudEvent};
 
 /// The oldest activities are removed after every so many new ones.
 const PRUNE_EVERY: i64 = 64;
+/// Removed activities that are remembered, for each that is kept.
+const PAST_FOR_EACH: i64 = 10;
 
 macro_rules! columns {
     () => {
@@ -24,9 +26,19 @@ macro_rules! columns {
     };
 }
 
+/// A repeated event is looked for first, since a conflict uses a number up: the limit is one of numbers. The conflict is for two at once.
 const INSERT: &str = "INSERT INTO activities (event_source, event_id, event_type, task_id, event_time, title, changed, position) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_source, event_id) DO NOTHING RETURNING id";
-const PRUNE: &str = "DELETE FROM activities WHERE id <= $1";
+                      SELECT $1, $2, $3, CAST($4 AS BIGINT), $5, $6, $7, CAST($8 AS BIGINT) \
+                      WHERE NOT EXISTS (SELECT 1 FROM activities WHERE event_source = $1 AND event_id = $2) \
+                      AND NOT EXISTS (SELECT 1 FROM past_events WHERE event_source = $1 AND event_id = $2) \
+                      ON CONFLICT (event_source, event_id) DO NOTHING RETURNING id";
+const REMEMBER: &str = "INSERT INTO past_events (event_source, event_id, activity_id) \
+                        SELECT event_source, event_id, id FROM activities WHERE id <= $1 ORDER BY id \
+                        ON CONFLICT (event_source, event_id) DO NOTHING";
+/// An activity is removed only when an earlier turn has remembered it: an insertion that runs meanwhile sees it in one of the tables.
+const PRUNE: &str = "DELETE FROM activities WHERE id <= $1 AND EXISTS (SELECT 1 FROM past_events \
+                     WHERE past_events.event_source = activities.event_source AND past_events.event_id = activities.event_id)";
+const FORGET: &str = "DELETE FROM past_events WHERE activity_id <= $1";
 const FEED: &str =
     concat!(columns!(), " WHERE (position, id) < ($1, $2) ORDER BY position DESC, id DESC LIMIT $3");
 const FEED_OF_TASK: &str = concat!(
@@ -99,12 +111,12 @@ pub(crate) struct ActivityStore {
 }
 
 impl ActivityStore {
-    /// Keeps about the newest `limit` activities.
+    /// Keeps about the newest `limit` activities, and knows ten times as many older ones again.
     pub(crate) fn new(database: Database, limit: i64) -> Self {
         Self { database, limit }
     }
 
-    /// Keeps an event; `false` when it was there already.
+    /// Keeps an event; `false` when it is there already, or was.
     pub(crate) async fn add(&self, event: &CloudEvent) -> Result<bool> {
         let insert = query(INSERT)
             .bind(&event.source)
@@ -118,10 +130,22 @@ impl ActivityStore {
         let rows = self.database.rows(QueryType::Insert, insert).await?;
         let Some(row) = rows.first() else { return Ok(false) };
         let id: i64 = column(row, 0)?;
-        if id % PRUNE_EVERY == 0 && id > self.limit {
-            self.database.rows(QueryType::Delete, query(PRUNE).bind(id - self.limit)).await?;
+        if id % PRUNE_EVERY == 0 && id + PRUNE_EVERY > self.limit {
+            self.prune(id).await?;
         }
         Ok(true)
+    }
+
+    /// Makes room, as `newest` was kept.
+    async fn prune(&self, newest: i64) -> Result<()> {
+        let oldest = newest - self.limit;
+        let mut transaction = self.database.begin().await?;
+        transaction.rows(QueryType::Delete, query(PRUNE).bind(oldest)).await?;
+        // Those whose turn is the next one.
+        transaction.rows(QueryType::Insert, query(REMEMBER).bind(oldest + PRUNE_EVERY)).await?;
+        let forgotten = oldest - PAST_FOR_EACH.saturating_mul(self.limit);
+        transaction.rows(QueryType::Delete, query(FORGET).bind(forgotten)).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// The newest activities that `feed` asks for.
@@ -151,4 +175,54 @@ fn read(row: &AnyRow) -> Result<Activity> {
 
 fn column<'r, T: Decode<'r, Any> + Type<Any>>(row: &'r AnyRow, index: usize) -> Result<T> {
     row.try_get(index).map_err(|error| Error::Row(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::SCHEMA;
+
+    fn event(number: i64) -> CloudEvent {
+        CloudEvent {
+            source: "/todo-backend".to_owned(),
+            id: format!("e{number}"),
+            event_type: "task.updated".to_owned(),
+            task_id: 1,
+            time: None,
+            position: number,
+            title: None,
+            changed: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_made_room_is_known_again_for_ten_times_as_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let database =
+            Database::open("DATABASE_URL", &format!("sqlite:{}/t.db", folder.path().display())).unwrap();
+        database.migrate(&SCHEMA).await.unwrap();
+        let store = ActivityStore::new(database.clone(), 100);
+        let count = async |table: &'static str| {
+            let count = match table {
+                "past_events" => query("SELECT COUNT(*) FROM past_events"),
+                _ => query("SELECT COUNT(*) FROM activities"),
+            };
+            let rows = database.rows(QueryType::Select, count).await.unwrap();
+            rows[0].get::<i64, _>(0)
+        };
+        let mut most = (0, 0);
+        for number in 1..=1280 {
+            assert!(store.add(&event(number)).await.unwrap(), "{number} is new");
+            most = (count("activities").await.max(most.0), count("past_events").await.max(most.1));
+            // Kept, remembered as the next to go, and gone.
+            for before in [0, 50, 90, 150, 500, 1000] {
+                let repeated = number - before;
+                if repeated > 0 {
+                    assert!(!store.add(&event(repeated)).await.unwrap(), "{repeated} after {number}");
+                }
+            }
+        }
+        assert!(most.0 <= 100 + PRUNE_EVERY && most.1 <= 1000 + 2 * PRUNE_EVERY, "{most:?}");
+        assert!(store.add(&event(1)).await.unwrap(), "forgotten in the end");
+    }
 }

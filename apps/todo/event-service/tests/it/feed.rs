@@ -10,6 +10,7 @@ async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let url = database_in(&folder);
     replicas_share_a_feed(&start_on(&url, &[]).await, &start_on(&url, &[]).await).await;
+    what_made_room_stays_away(&url).await;
 }
 
 /// Needs a PostgreSQL database without activities in `TODO_TEST_POSTGRES_URL`.
@@ -21,6 +22,32 @@ async fn on_postgres() {
     };
     let (first, second) = tokio::join!(start_on(&url, &[]), start_on(&url, &[]));
     replicas_share_a_feed(&first, &second).await;
+    drop((first, second));
+    what_made_room_stays_away(&url).await;
+}
+
+async fn what_made_room_stays_away(url: &str) {
+    let limit = [("ACTIVITY_LIMIT", "100")];
+    let replicas = [start_on(url, &limit).await, start_on(url, &limit).await];
+    let send = async |number: usize| {
+        let event = event(&format!("old{number}"), "task.updated", 77);
+        assert_eq!(replicas[number % 2].ask("POST", "/events/tasks", event).await.status, 200);
+    };
+    for number in 0..300 {
+        send(number).await;
+    }
+    let kept = async || {
+        let page = replicas[0].ask("GET", "/api/activity?task_id=77&limit=200", Value::Null).await.json();
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| item["event_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = kept().await;
+    assert!((100..=164).contains(&before.len()), "{}", before.len());
+    // Of what is kept, what is about to go and what is gone, all comes again.
+    for number in (0..300).step_by(7) {
+        send(number).await;
+    }
+    assert_eq!(kept().await, before);
 }
 
 async fn replicas_share_a_feed(first: &Running, second: &Running) {
