@@ -64,7 +64,8 @@ const REMOVE: &str = "DELETE FROM task_outbox WHERE id IN \
 const RELEASE: &str = "UPDATE task_outbox SET owner = '', lease_until = 0, not_before = $2, attempts = attempts + $3 \
                        WHERE id = $4 AND owner = $1";
 const RELEASE_ALL: &str = "UPDATE task_outbox SET owner = '', lease_until = 0 WHERE owner = $1";
-const TAKE_OUT: &str = concat!("DELETE FROM task_outbox WHERE id = $1 RETURNING created_at, ", columns!());
+const TAKE_OUT: &str =
+    concat!("DELETE FROM task_outbox WHERE id = $1 AND owner = $2 RETURNING created_at, ", columns!());
 const SET_ASIDE: &str = "INSERT INTO task_outbox_refused \
                          (id, event_id, event_type, task_id, body, traceparent, tracestate, attempts, created_at, \
                          refused_at, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
@@ -168,11 +169,12 @@ impl Outbox {
         Ok(self.database.rows(QueryType::Update, release).await.map(drop)?)
     }
 
-    /// Moves a row to the refused ones: later events of its task no longer wait for it.
-    pub(crate) async fn set_aside(&self, id: i64, reason: &str) -> Result<()> {
+    /// Moves a row that this replica holds to the refused ones: later events of its task no longer wait for it. `false` when the claim
+    /// ended before and another replica has the row: what becomes of it is decided there.
+    pub(crate) async fn set_aside(&self, id: i64, reason: &str) -> Result<bool> {
         let mut transaction = self.database.begin().await?;
-        let rows = transaction.rows(QueryType::Delete, query(TAKE_OUT).bind(id)).await?;
-        let Some(row) = rows.first() else { return Ok(()) };
+        let rows = transaction.rows(QueryType::Delete, query(TAKE_OUT).bind(id).bind(&self.owner)).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
         let created_at: i64 = column(row, 0)?;
         let Claimed { event, attempts, .. } = read(row, 1, 0)?;
         let aside = query(SET_ASIDE)
@@ -188,7 +190,8 @@ impl Outbox {
             .bind(Timestamp::now().0)
             .bind(reason.replace('\0', ""));
         transaction.rows(QueryType::Insert, aside).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Counts the rows of all replicas.
@@ -305,13 +308,28 @@ mod tests {
         add(&first, 1, false).await;
         add(&first, 1, false).await;
         assert_eq!(claim(&first).await, [101]);
-        first.set_aside(1, "status 400").await.unwrap();
-        first.set_aside(1, "again").await.unwrap();
+        assert!(first.set_aside(1, "status 400").await.unwrap());
+        assert!(!first.set_aside(1, "again").await.unwrap());
         assert_eq!(claim(&first).await, [102]);
         let depth = first.depth().await.unwrap();
         assert_eq!((depth.waiting, depth.refused, depth.oldest.is_some()), (1, 1, true));
         let kept = query("SELECT reason, attempts FROM task_outbox_refused");
         let kept = first.database.rows(QueryType::Select, kept).await.unwrap();
         assert_eq!((kept[0].get::<String, _>(0), kept[0].get::<i64, _>(1)), ("status 400".to_owned(), 1));
+    }
+
+    #[tokio::test]
+    async fn what_another_replica_took_over_is_not_refused_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = replicas(&folder).await;
+        add(&first, 1, false).await;
+        assert_eq!(claim(&first).await, [101]);
+        let lapse = query("UPDATE task_outbox SET lease_until = 0");
+        first.database.rows(QueryType::Update, lapse).await.unwrap();
+        assert_eq!(claim(&second).await, [101]);
+        assert!(!first.set_aside(1, "status 400").await.unwrap());
+        let depth = first.depth().await.unwrap();
+        assert_eq!((depth.waiting, depth.refused), (1, 0), "it may be under way to the sidecar");
+        assert!(second.set_aside(1, "status 400").await.unwrap());
     }
 }

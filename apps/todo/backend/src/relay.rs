@@ -312,9 +312,16 @@ impl Relay {
     async fn set_aside(&mut self, claimed: &Claimed, reason: &str) {
         let event = &claimed.event;
         // Not set aside, it is offered again when its lease ends.
-        if let Err(error) = self.outbox.set_aside(claimed.id, reason).await {
-            tracing::warn!(%error, event_id = event.id, "a refused event cannot be set aside yet");
-            return;
+        match self.outbox.set_aside(claimed.id, reason).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(reason, event_id = event.id, "a refused event is another replica's by now");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, event_id = event.id, "a refused event cannot be set aside yet");
+                return;
+            }
         }
         self.gauges.removed(1);
         if let Some(metrics) = &self.metrics {
