@@ -25,7 +25,7 @@ pub struct RecorderOptions {
     pub service_graph: ServiceGraphOptions,
     /// What is kept; `None` keeps everything.
     pub tail_sampling: Option<TailPolicy>,
-    /// Bytes of requests that may wait for a decision; beyond, the oldest are decided early.
+    /// Bytes of requests, with the ids of their traces, that may wait for a decision; beyond, the oldest are decided early.
     pub most_waiting_bytes: usize,
 }
 
@@ -81,7 +81,9 @@ pub struct RecorderStats {
     pub tail: Option<TailStats>,
     /// Spans of dropped traces.
     pub sampled_out: u64,
-    /// Bytes of requests that wait.
+    /// Spans of kept traces that had waited when the store did not take them any more.
+    pub lost: u64,
+    /// Bytes of requests that wait, with the ids of their traces.
     pub waiting_bytes: usize,
 }
 
@@ -108,6 +110,7 @@ struct Tail {
     held: VecDeque<Held>,
     held_bytes: usize,
     sampled_out: u64,
+    lost: u64,
 }
 
 /// A request that waits.
@@ -116,6 +119,13 @@ struct Held {
     request: Box<[u8]>,
     /// Those of its traces that were not decided when it came.
     undecided: HashSet<TraceId>,
+}
+
+impl Held {
+    /// What it takes in memory.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.request.len() + self.undecided.allocation_size()
+    }
 }
 
 /// Spare buffers that are kept.
@@ -129,7 +139,14 @@ impl Recorder {
         let tail = options.tail_sampling.map(|policy| {
             let wait_ns = policy.decision_wait_ns;
             let sampler = TailSampler::new(policy);
-            Mutex::new(Tail { sampler, wait_ns, held: VecDeque::new(), held_bytes: 0, sampled_out: 0 })
+            Mutex::new(Tail {
+                sampler,
+                wait_ns,
+                held: VecDeque::new(),
+                held_bytes: 0,
+                sampled_out: 0,
+                lost: 0,
+            })
         });
         let counters = Counters {
             metrics: SpanMetrics::new(options.most_operations),
@@ -219,8 +236,9 @@ impl Recorder {
         tail.sampled_out += recorded.sampled_out;
         if !undecided.is_empty() {
             let due_ns = now_ns.saturating_add(tail.wait_ns);
-            tail.held_bytes += request.len();
-            tail.held.push_back(Held { due_ns, request: request.into(), undecided });
+            let held = Held { due_ns, request: request.into(), undecided };
+            tail.held_bytes += held.bytes();
+            tail.held.push_back(held);
         }
         drop(tail);
         self.release(now_ns, false)?;
@@ -240,32 +258,35 @@ impl Recorder {
         Ok(writer.finish()?)
     }
 
-    /// Decides and stores what has waited long enough, and whatever is beyond the bound; `all` ends the waiting of everything.
+    /// Decides and stores what has waited long enough, and whatever is beyond the bound; `all` ends the waiting of everything. What the
+    /// store does not take is counted as lost, and the first such error given in the end.
     fn release(&self, now_ns: u64, all: bool) -> Result<(), RecordError> {
         let Some(tail) = &self.tail else { return Ok(()) };
+        let mut released = Ok(());
         loop {
             let (held, kept) = {
                 let mut tail = lock(tail);
                 tail.sampler.expire(now_ns);
                 let beyond = all || tail.held_bytes > self.most_waiting_bytes;
                 if !tail.held.front().is_some_and(|held| beyond || held.due_ns <= now_ns) {
-                    return Ok(());
+                    return released;
                 }
-                let Some(held) = tail.held.pop_front() else { return Ok(()) };
-                tail.held_bytes -= held.request.len();
+                let Some(held) = tail.held.pop_front() else { return released };
+                tail.held_bytes -= held.bytes();
                 let undecided = held.undecided.iter().copied();
                 let kept: HashSet<TraceId> =
                     undecided.filter(|trace| tail.sampler.decide(*trace, now_ns)).collect();
                 (held, kept)
             };
-            let mut dropped = Calls::default();
             if kept.len() < held.undecided.len() {
                 let out: HashSet<TraceId> = held.undecided.difference(&kept).copied().collect();
-                decode_traces(&held.request, &mut OfTraces { sink: &mut dropped, traces: &out })?;
+                lock(tail).sampled_out += spans_of(&held.request, &out);
             }
-            lock(tail).sampled_out += dropped.len() as u64;
-            if !kept.is_empty() {
-                self.store_of(&held.request, &kept, now_ns)?;
+            if !kept.is_empty()
+                && let Err(error) = self.store_of(&held.request, &kept, now_ns)
+            {
+                lock(tail).lost += spans_of(&held.request, &kept);
+                released = released.and(Err(error));
             }
         }
     }
@@ -323,7 +344,8 @@ impl Recorder {
         if let Some(tail) = &self.tail {
             let tail = lock(tail);
             stats.tail = Some(tail.sampler.stats());
-            (stats.sampled_out, stats.waiting_bytes) = (tail.sampled_out, tail.held_bytes);
+            (stats.sampled_out, stats.lost, stats.waiting_bytes) =
+                (tail.sampled_out, tail.lost, tail.held_bytes);
         }
         stats
     }
@@ -333,6 +355,13 @@ impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("stats", &self.stats()).finish_non_exhaustive()
     }
+}
+
+/// How many spans of a request, which was decoded before, belong to some traces.
+fn spans_of(request: &[u8], traces: &HashSet<TraceId>) -> u64 {
+    let mut calls = Calls::default();
+    let decoded = decode_traces(request, &mut OfTraces { sink: &mut calls, traces });
+    decoded.map_or(0, |_| calls.len() as u64)
 }
 
 /// Hands on the spans of some traces.
