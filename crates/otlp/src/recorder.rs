@@ -180,9 +180,11 @@ impl Recorder {
         };
         if recorded.is_ok() {
             let mut counters = lock(&self.counters);
+            let Counters { metrics, graph, .. } = &mut *counters;
+            graph.expire(now_ns);
             for call in calls.iter() {
-                counters.metrics.observe(&call);
-                counters.graph.observe(&call, now_ns);
+                metrics.observe(&call);
+                graph.observe(&call, now_ns);
             }
         }
         let mut spare = lock(&self.spare);

@@ -10,6 +10,7 @@ use crate::calls::Call;
 use crate::duration_histogram::{DurationHistogram, Observed, Unit};
 use crate::{SpanId, SpanKind, StatusCode, TraceId};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use std::collections::VecDeque;
 use tidewatch_model::{Batch, Labels, METRIC_NAME, SeriesRef};
 
@@ -25,7 +26,7 @@ pub struct ServiceGraphOptions {
 }
 
 impl Default for ServiceGraphOptions {
-    /// 5 s, which covers a message that is delivered at once; 20,000 spans are about 2 MB.
+    /// 5 s, which covers a message that is delivered at once; 20,000 spans are about 4 MB.
     fn default() -> Self {
         Self { wait_ns: 5_000_000_000, most_waiting: 20_000, most_edges: 2_000 }
     }
@@ -59,22 +60,24 @@ const USER: &str = "user";
 type Key = (TraceId, SpanId);
 
 /// One side of a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Half {
     service: u32,
     observed: Observed,
     failed: bool,
     messaging: bool,
-    /// What the calling side says of the other.
-    peer: Option<u32>,
-    paired: bool,
 }
 
-/// Both sides that wait under the calling span's id.
-#[derive(Debug, Default)]
-struct Waiting {
-    client: Option<Half>,
-    server: Option<Half>,
+/// The side that waits under the calling span's id.
+#[derive(Debug)]
+enum Waiting {
+    Client {
+        half: Half,
+        /// What it says of the other side.
+        peer: Option<u32>,
+        paired: bool,
+    },
+    Server(Half),
 }
 
 #[derive(Debug)]
@@ -97,6 +100,8 @@ pub struct ServiceGraph {
     order: VecDeque<(u64, Key)>,
     names: Vec<Box<str>>,
     name_index: HashMap<Box<str>, u32>,
+    last_service: u32,
+    user: Option<u32>,
     edges: Vec<Edge>,
     edge_index: HashMap<(u32, u32, Connection), usize>,
     unpaired: u64,
@@ -119,16 +124,15 @@ impl ServiceGraph {
         self.dropped
     }
 
-    /// Takes a span; `now_ns` is in nanoseconds since the Unix epoch.
+    /// Takes a span; `now_ns` is in nanoseconds since the Unix epoch. Waiting ends in [`ServiceGraph::expire`].
     pub fn observe(&mut self, span: &Call<'_>, now_ns: u64) {
-        self.expire(now_ns);
         match span.kind {
             SpanKind::Client | SpanKind::Producer => self.caller(span, now_ns),
             SpanKind::Server | SpanKind::Consumer if span.parent_span_id.is_valid() => {
                 self.callee(span, now_ns);
             }
             SpanKind::Server => {
-                let (user, service) = (self.name(USER), self.name(span.service));
+                let (user, service) = (self.user(), self.service(span));
                 let observed = Observed::of(span);
                 self.call((user, service, Connection::Virtual), None, Some(observed), is_error(span));
             }
@@ -138,7 +142,7 @@ impl ServiceGraph {
 
     fn caller(&mut self, span: &Call<'_>, now_ns: u64) {
         if let Some(database) = span.database.filter(|_| span.kind == SpanKind::Client) {
-            let (client, server) = (self.name(span.service), self.name(database));
+            let (client, server) = (self.service(span), self.name(database));
             let observed = Observed::of(span);
             self.call((client, server, Connection::Database), Some(observed), None, is_error(span));
             return;
@@ -146,39 +150,78 @@ impl ServiceGraph {
         if span.messaging && span.kind == SpanKind::Client && span.parent_span_id.is_valid() {
             self.callee(span, now_ns);
         }
-        let half = self.half(span);
+        let (half, peer) = (self.half(span), span.peer.map(|peer| self.name(peer)));
         let key = (span.trace_id, span.span_id);
-        if let Some(waiting) = self.wait(key, now_ns) {
-            let server = waiting.server.take();
-            let client = waiting.client.insert(half).clone();
-            if let Some(server) = server {
-                self.pair(key, &client, &server);
+        let is_full = self.is_full();
+        let server = match self.waiting.entry(key) {
+            Entry::Vacant(_) if is_full => {
+                self.dropped += 1;
+                return;
             }
-        }
+            Entry::Vacant(place) => {
+                place.insert(Waiting::Client { half, peer, paired: false });
+                self.order.push_back((now_ns.saturating_add(self.options.wait_ns), key));
+                return;
+            }
+            Entry::Occupied(mut place) => match *place.get() {
+                Waiting::Client { .. } => {
+                    place.insert(Waiting::Client { half, peer, paired: false });
+                    return;
+                }
+                Waiting::Server(server) => {
+                    if half.messaging || server.messaging {
+                        place.insert(Waiting::Client { half, peer, paired: true });
+                    } else {
+                        place.remove();
+                    }
+                    server
+                }
+            },
+        };
+        self.pair(&half, &server);
     }
 
     fn callee(&mut self, span: &Call<'_>, now_ns: u64) {
         let half = self.half(span);
         let key = (span.trace_id, span.parent_span_id);
-        let Some(waiting) = self.wait(key, now_ns) else { return };
-        match waiting.client.clone() {
-            Some(client) => self.pair(key, &client, &half),
-            None => waiting.server = Some(half),
-        }
+        let is_full = self.is_full();
+        let client = match self.waiting.entry(key) {
+            Entry::Vacant(_) if is_full => {
+                self.dropped += 1;
+                return;
+            }
+            Entry::Vacant(place) => {
+                place.insert(Waiting::Server(half));
+                self.order.push_back((now_ns.saturating_add(self.options.wait_ns), key));
+                return;
+            }
+            Entry::Occupied(mut place) => match place.get_mut() {
+                Waiting::Server(server) => {
+                    *server = half;
+                    return;
+                }
+                Waiting::Client { half: client, paired, .. } => {
+                    let client = *client;
+                    // a message may have several takers
+                    if client.messaging || half.messaging {
+                        *paired = true;
+                    } else {
+                        place.remove();
+                    }
+                    client
+                }
+            },
+        };
+        self.pair(&client, &half);
     }
 
-    /// Counts a call of which both sides are known. The calling side goes on waiting where a message may have several takers.
-    fn pair(&mut self, key: Key, client: &Half, server: &Half) {
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= self.options.most_waiting
+    }
+
+    /// Counts a call of which both sides are known.
+    fn pair(&mut self, client: &Half, server: &Half) {
         let messaging = client.messaging || server.messaging;
-        if let Some(waiting) = self.waiting.get_mut(&key) {
-            match &mut waiting.client {
-                Some(half) if messaging => half.paired = true,
-                half => *half = None,
-            }
-            if waiting.client.is_none() && waiting.server.is_none() {
-                self.waiting.remove(&key);
-            }
-        }
         // an application and its sidecar are one service
         if messaging && client.service == server.service {
             return;
@@ -190,36 +233,25 @@ impl ServiceGraph {
     }
 
     fn half(&mut self, span: &Call<'_>) -> Half {
-        let (service, peer) = (self.name(span.service), span.peer.map(|peer| self.name(peer)));
-        let (observed, failed) = (Observed::of(span), is_error(span));
-        Half { service, observed, failed, messaging: span.messaging, peer, paired: false }
-    }
-
-    /// The place under a key; `None` when too many wait.
-    fn wait(&mut self, key: Key, now_ns: u64) -> Option<&mut Waiting> {
-        if !self.waiting.contains_key(&key) {
-            if self.waiting.len() >= self.options.most_waiting {
-                self.dropped += 1;
-                return None;
-            }
-            self.order.push_back((now_ns.saturating_add(self.options.wait_ns), key));
+        Half {
+            service: self.service(span),
+            observed: Observed::of(span),
+            failed: is_error(span),
+            messaging: span.messaging,
         }
-        Some(self.waiting.entry(key).or_default())
     }
 
     /// Ends the waiting of spans whose time is over.
     pub fn expire(&mut self, now_ns: u64) {
         while self.order.front().is_some_and(|(expires, _)| *expires <= now_ns) {
             let Some((_, key)) = self.order.pop_front() else { return };
-            let Some(Waiting { client, server }) = self.waiting.remove(&key) else { continue };
-            self.unpaired += u64::from(server.is_some());
-            let Some(client) = client.filter(|half| !half.paired) else { continue };
-            match client.peer {
-                Some(peer) if peer != client.service => {
-                    let edge = (client.service, peer, Connection::Virtual);
-                    self.call(edge, Some(client.observed), None, client.failed);
+            match self.waiting.remove(&key) {
+                None | Some(Waiting::Client { paired: true, .. }) => {}
+                Some(Waiting::Client { half, peer: Some(peer), .. }) if peer != half.service => {
+                    let edge = (half.service, peer, Connection::Virtual);
+                    self.call(edge, Some(half.observed), None, half.failed);
                 }
-                _ => self.unpaired += 1,
+                Some(Waiting::Client { .. } | Waiting::Server(_)) => self.unpaired += 1,
             }
         }
     }
@@ -253,6 +285,21 @@ impl ServiceGraph {
         if let Some(server) = server.or(client) {
             edge.server_seconds.observe(server);
         }
+    }
+
+    /// The number of a span's service, which is mostly that of the span before.
+    fn service(&mut self, span: &Call<'_>) -> u32 {
+        let last = self.last_service;
+        if self.names.get(last as usize).is_some_and(|name| **name == *span.service) {
+            return last;
+        }
+        self.last_service = self.name(span.service);
+        self.last_service
+    }
+
+    fn user(&mut self) -> u32 {
+        let user = self.user.unwrap_or_else(|| self.name(USER));
+        *self.user.insert(user)
     }
 
     /// The number of a name. Names beyond the bound share one.
@@ -425,6 +472,7 @@ mod tests {
             graph.observe(&of("web", call(SpanKind::Client, id, 9)), 0);
         }
         assert_eq!(graph.dropped(), 2);
+        graph.expire(10);
         graph.observe(&of("web", call(SpanKind::Client, 5, 9)), 10);
         assert_eq!(graph.unpaired(), 2, "their time is over");
         graph.observe(&of("a", call(SpanKind::Server, 6, 5)), 10);
