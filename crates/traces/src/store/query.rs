@@ -14,8 +14,11 @@ use std::collections::{BTreeSet, HashMap};
 /// When a trace arrived: the first segment that has a span of it, and the first span there.
 type Arrival = (usize, usize);
 
-/// Bytes of records that are looked at in a step.
+/// Bytes of records that are looked at in a step at most.
 const SCANNED: usize = 256 << 10;
+/// Bytes of records that are looked at in the first step, for each trace that is asked for: a few spans. Each step is twice as long as
+/// the one before, so that what is common is found without looking at thousands of traces that nobody asked for.
+const FIRST_SCANNED: usize = 512;
 /// Bytes of records that are made into spans in a step.
 const ASSEMBLED: usize = 64 << 10;
 
@@ -92,11 +95,18 @@ fn candidates(snapshot: &Snapshot<'_>, sealed: &[View<'_>], search: &Search) -> 
         found.len() >= search.limit
             && found.values().filter(|arrival| **arrival >= here).count() >= search.limit
     };
+    let mut budget = search.limit.saturating_mul(FIRST_SCANNED).min(SCANNED);
+    let mut longer = || {
+        let now = budget;
+        budget = (2 * budget).min(SCANNED);
+        now
+    };
     let mut step = Vec::new();
     let mut scan = snapshot.with_open(|view| Scan::new(view, search, snapshot.open_spans())).flatten();
     while let Some(going_on) = &mut scan {
+        let bytes = longer();
         let place = snapshot.with_open(|view| {
-            going_on.step(view, SCANNED, |number| {
+            going_on.step(view, bytes, |number| {
                 step.extend(view.trace_id(number as usize).zip(view.first_span(number)));
             })
         });
@@ -115,7 +125,7 @@ fn candidates(snapshot: &Snapshot<'_>, sealed: &[View<'_>], search: &Search) -> 
         }
         let Some(mut scan) = Scan::new(view, search, usize::MAX) else { continue };
         loop {
-            let place = scan.step(view, SCANNED, |number| {
+            let place = scan.step(view, longer(), |number| {
                 if let Some(id) = view.trace_id(number as usize) {
                     found.entry(id).or_insert_with(|| arrival(&sealed[..=at], id).unwrap_or_default());
                 }
