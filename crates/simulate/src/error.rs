@@ -1,0 +1,42 @@
+//! Why a simulation is refused.
+//!
+//! Input: whatever is wrong with a request. Output: one text for a person, with the field, the value and a remedy.
+
+/// Why a simulation is refused. Nothing fails once it runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// A field of the request has a value that cannot be simulated.
+    #[error("{field}: {problem}; hint: {hint}")]
+    Field {
+        /// The field's path, as in the JSON form, e.g. `service.readySeconds`.
+        field: String,
+        /// What is wrong, with the value.
+        problem: String,
+        /// The remedy.
+        hint: String,
+    },
+    /// The manifests cannot be read; each mistake with its place and remedy, a line each.
+    #[error("hpa: {0}")]
+    Manifest(String),
+    /// More work than one request may ask for.
+    #[error(
+        "{steps} pod syncs are more than the {most} of one simulation; hint: shorten durationSeconds, lower phases or maxReplicas"
+    )]
+    TooLarge {
+        /// Pods times syncs times phases that the request may take.
+        steps: u64,
+        /// Most of them.
+        most: u64,
+    },
+}
+
+impl SimulationError {
+    pub(crate) fn field(
+        field: impl Into<String>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Field { field: field.into(), problem: problem.into(), hint: hint.into() }
+    }
+}

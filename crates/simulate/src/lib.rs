@@ -1,0 +1,25 @@
+//! Autoscaling in virtual time: any load through any HorizontalPodAutoscaler, before it is deployed.
+//!
+//! Input: a [`SimulationRequest`]: an autoscaler's manifest, a load, a model of the service behind it and what is wanted of
+//! the scaling. Output: a [`SimulationReport`]: replicas over time, an estimate of latencies, how long each change of load
+//! waited for its replicas, and whether the targets are met.
+//!
+//! Deliberately not here: clocks, threads, files and networks.
+
+mod error;
+
+mod load;
+mod service;
+mod request;
+mod report;
+mod run;
+
+pub use error::SimulationError;
+pub use load::{Load, Segment};
+pub use report::{
+    Change, Check, Direction, PhaseTimes, Scaling, SimulatedAutoscaler, SimulationReport, Spread, Summary,
+    TimelinePoint, Verdict,
+};
+pub use request::{ControllerModel, MetricsModel, SimulationRequest, Targets};
+pub use run::run;
+pub use service::{QueueModel, ServiceModel, Signal};
