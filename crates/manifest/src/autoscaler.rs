@@ -21,6 +21,8 @@ pub struct Autoscaler {
     pub max_replicas: u32,
     /// What it looks at.
     pub metrics: Vec<AutoscalerMetric>,
+    /// Whether it says anything of behaviour, be it empty: the API server then fills in the rest.
+    pub has_behavior: bool,
     /// How it may add replicas, if said.
     pub scale_up: Option<ScalingRules>,
     /// How it may remove replicas, if said.
@@ -34,6 +36,21 @@ pub struct AutoscalerMetric {
     pub source: MetricSource,
     /// What it is held to.
     pub target: MetricTarget,
+    /// The target as written: controllers go by the fields, and only for some sources by the type.
+    pub written: WrittenTarget,
+}
+
+/// A metric's target field by field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrittenTarget {
+    /// `Utilization`, `Value` or `AverageValue`.
+    pub kind: String,
+    /// `averageUtilization`, percent.
+    pub average_utilization: Option<u32>,
+    /// `value`.
+    pub value: Option<Quantity>,
+    /// `averageValue`.
+    pub average_value: Option<Quantity>,
 }
 
 /// Where a metric of an autoscaler comes from.
@@ -123,9 +140,9 @@ impl Autoscaler {
             target.known(&["apiVersion"]);
             target.finish();
         }
-        autoscaler.min_replicas = spec.number("minReplicas", 0, 10_000).unwrap_or(1);
+        autoscaler.min_replicas = spec.number("minReplicas", 0, i32::MAX.into()).unwrap_or(1);
         if spec.has("maxReplicas") {
-            autoscaler.max_replicas = spec.number("maxReplicas", 1, 10_000).unwrap_or(1);
+            autoscaler.max_replicas = spec.number("maxReplicas", 1, i32::MAX.into()).unwrap_or(1);
             if autoscaler.max_replicas < autoscaler.min_replicas {
                 spec.wrong(
                     "maxReplicas",
@@ -141,6 +158,7 @@ impl Autoscaler {
         }
         autoscaler.metrics = spec.list("metrics").iter().filter_map(AutoscalerMetric::read).collect();
         if let Some(behavior) = spec.section("behavior") {
+            autoscaler.has_behavior = true;
             autoscaler.scale_up = behavior.section("scaleUp").map(|rules| ScalingRules::read(&rules));
             autoscaler.scale_down = behavior.section("scaleDown").map(|rules| ScalingRules::read(&rules));
             behavior.finish();
@@ -190,50 +208,105 @@ impl AutoscalerMetric {
                 }
             }
         };
-        let target = MetricTarget::read(&section.required_section("target")?)?;
+        let (target, written) = WrittenTarget::read(&section.required_section("target")?, &source)?;
         section.finish();
-        Some(Self { source, target })
+        Some(Self { source, target, written })
     }
 }
 
-impl MetricTarget {
-    fn read(fields: &Fields<'_>) -> Option<Self> {
+impl WrittenTarget {
+    /// Reads a target, and says which of its fields counts.
+    fn read(fields: &Fields<'_>, source: &MetricSource) -> Option<(MetricTarget, Self)> {
         let kind = fields.required_text("type");
-        let target = match kind.as_str() {
-            "Utilization" if fields.has("averageUtilization") => {
-                Self::Utilization(fields.number("averageUtilization", 1, i32::MAX.into())?)
-            }
-            "Value" if fields.has("value") => Self::Value(fields.quantity("value")?),
-            "AverageValue" if fields.has("averageValue") => {
-                Self::AverageValue(fields.quantity("averageValue")?)
-            }
-            "Utilization" | "Value" | "AverageValue" => {
-                let mut field = kind.clone();
-                field[..1].make_ascii_lowercase();
-                let field = if kind == "Utilization" { "averageUtilization".to_owned() } else { field };
-                fields.wrong("type", format!("type {kind} needs the field {field}"), "");
+        if !["", "Utilization", "Value", "AverageValue"].contains(&kind.as_str()) {
+            let hint = "use Utilization, Value or AverageValue";
+            fields.wrong("type", format!("unknown target type {kind:?}"), hint);
+        }
+        let positive = |key| {
+            let quantity = fields.quantity(key)?;
+            if quantity <= Quantity::default() {
+                fields.wrong(key, format!("must be more than 0, is {quantity}"), "");
                 return None;
             }
-            "" => return None,
-            other => {
-                let hint = "use Utilization, Value or AverageValue";
-                fields.wrong("type", format!("unknown target type {other:?}"), hint);
-                return None;
-            }
+            Some(quantity)
+        };
+        let written = Self {
+            average_utilization: fields.number("averageUtilization", 1, i32::MAX.into()),
+            value: positive("value"),
+            average_value: positive("averageValue"),
+            kind,
         };
         fields.finish_ref();
+        let target = written.effective(fields, source)?;
+        Some((target, written))
+    }
+
+    /// The field that a controller goes by.
+    fn effective(&self, fields: &Fields<'_>, source: &MetricSource) -> Option<MetricTarget> {
+        let utilization = self.average_utilization.map(MetricTarget::Utilization);
+        let value = self.value.map(MetricTarget::Value);
+        let average = self.average_value.map(MetricTarget::AverageValue);
+        let (first, second, wanted) = match source {
+            MetricSource::Resource { .. } | MetricSource::ContainerResource { .. } => {
+                (average, utilization, ["averageUtilization", "averageValue"])
+            }
+            MetricSource::Pods { .. } => (average, None, ["averageValue", "averageValue"]),
+            MetricSource::Object { .. } if self.kind == "Value" => {
+                (value, average, ["value", "averageValue"])
+            }
+            MetricSource::Object { .. } | MetricSource::External { .. } => {
+                (average, value, ["averageValue", "value"])
+            }
+        };
+        if first.is_some() && second.is_some() && !matches!(source, MetricSource::Object { .. }) {
+            let hint = "keep one of the two";
+            fields.wrong(wanted[0], format!("stands beside {}, and only one may be set", wanted[1]), hint);
+            return None;
+        }
+        let Some(target) = first.or(second) else {
+            if !wanted.iter().any(|field| fields.has(field)) {
+                let [first, second] = wanted;
+                let hint = if first == second { first.to_owned() } else { format!("{first} or {second}") };
+                let message = format!("type {} needs a field that is missing", self.kind);
+                fields.wrong("type", message, &format!("add {hint}"));
+            }
+            return None;
+        };
+        if target.kind() != self.kind && !self.kind.is_empty() {
+            let consequence = match source {
+                MetricSource::Object { .. } => "a cluster cannot compute this metric",
+                _ => "the field counts and the type is ignored",
+            };
+            let message = format!("type {} does not fit the field given: {consequence}", self.kind);
+            fields.warn("type", message, &format!("write type: {}", target.kind()));
+        }
         Some(target)
     }
 }
 
+impl MetricTarget {
+    /// The type that goes with it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Utilization(_) => "Utilization",
+            Self::Value(_) => "Value",
+            Self::AverageValue(_) => "AverageValue",
+        }
+    }
+}
+
 impl ScalingRules {
-    fn read(fields: &Fields<'_>) -> Self {
+    pub(crate) fn read(fields: &Fields<'_>) -> Self {
         let rules = Self {
             stabilization_window_seconds: fields.number("stabilizationWindowSeconds", 0, 3600),
             select_policy: fields.text("selectPolicy"),
             policies: fields.list("policies").iter().filter_map(ScalingPolicy::read).collect(),
             tolerance: fields.quantity("tolerance"),
         };
+        if fields.has("policies") && fields.list("policies").is_empty() {
+            let hint = "add one, or leave policies out for the defaults";
+            fields.wrong("policies", "must have at least one policy", hint);
+        }
         if let Some(policy) = &rules.select_policy
             && !["Max", "Min", "Disabled"].contains(&policy.as_str())
         {

@@ -21,6 +21,8 @@ mod config_map;
 mod dapr;
 mod kafka;
 mod prometheus_rule;
+mod scale_trigger;
+mod scaled_object;
 mod service;
 mod service_monitor;
 mod workload;
@@ -32,7 +34,9 @@ mod duplicates;
 mod load;
 mod settings;
 
-pub use autoscaler::{Autoscaler, AutoscalerMetric, MetricSource, MetricTarget, ScalingPolicy, ScalingRules};
+pub use autoscaler::{
+    Autoscaler, AutoscalerMetric, MetricSource, MetricTarget, ScalingPolicy, ScalingRules, WrittenTarget,
+};
 pub use check::{Diagnostic, Severity, check};
 pub use config_map::{ConfigMap, Secret, SecretValue};
 pub use dapr::DaprSidecar;
@@ -49,7 +53,9 @@ pub use prometheus::{
     SecretSource, parse_bytes, parse_target_file, shown_config,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
-pub use quantity::{Quantity, QuantityError};
+pub use quantity::{Quantity, QuantityError, QuantityFormat};
+pub use scale_trigger::{KafkaTrigger, PrometheusTrigger, ScaleTrigger, TriggerKind};
+pub use scaled_object::{Fallback, FallbackBehavior, Pause, SCALED_OBJECT_LABEL, ScaledObject};
 pub use service::{Service, ServicePort};
 pub use service_monitor::{MonitorEndpoint, MonitorPort, NamespaceSelector, ServiceMonitor};
 pub use settings::{ImageCommand, Settings, short_image_name};

@@ -1,14 +1,35 @@
-//! Kubernetes quantities: `250m`, `1`, `128Mi`, `1.5Gi`, `2e3`.
+//! Kubernetes quantities: `250m`, `1`, `128Mi`, `1.5Gi`, `2e3`, `-0.5`.
 //!
-//! Input: text as written in manifests. Output: an exact number of thousandths, rounded up as the API server rounds.
-//! Sizes beyond 2^63 thousandths are refused.
+//! Input: text as written in manifests and as metrics APIs send it. Output: an exact number, which rounds up where it is
+//! asked for whole units or thousandths, and prints as Kubernetes prints it. [`Quantity::milli_value`] and
+//! [`Quantity::value`] answer for amounts beyond 64 bits what a Kubernetes controller gets, not what would be right.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-/// An amount, exact to a thousandth; never negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An exact amount, of at least a billionth.
+///
+/// Two amounts are equal when their values are, however they are written.
+#[derive(Clone, Copy, Debug)]
 pub struct Quantity {
-    milli: u128,
+    unscaled: i128,
+    /// Power of ten.
+    exponent: i32,
+    /// Whether Kubernetes holds it in 64 bits, and not as a number of any length: the two overflow differently.
+    in_64_bits: bool,
+    format: QuantityFormat,
+}
+
+/// How a [`Quantity`] is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuantityFormat {
+    /// `250m`, `12M`.
+    DecimalSi,
+    /// `12Mi`, when that is exact.
+    BinarySi,
+    /// `12e6`.
+    DecimalExponent,
 }
 
 /// A text that is no quantity.
@@ -19,104 +40,386 @@ pub struct QuantityError(
     pub String,
 );
 
-/// Suffix, and its factor in thousandths.
-const SUFFIXES: [(&str, u128); 16] = [
-    ("Ki", 1000 << 10),
-    ("Mi", 1000 << 20),
-    ("Gi", 1000 << 30),
-    ("Ti", 1000 << 40),
-    ("Pi", 1000 << 50),
-    ("Ei", 1000 << 60),
-    ("n", 0),
-    ("u", 0),
-    ("m", 1),
-    ("k", 1_000_000),
-    ("M", 1_000_000_000),
-    ("G", 1_000_000_000_000),
-    ("T", 1_000_000_000_000_000),
-    ("P", 1_000_000_000_000_000_000),
-    ("E", 1_000_000_000_000_000_000_000),
-    ("", 1000),
-];
+/// Digits that 64 bits hold in any case.
+const SAFE_DIGITS: i64 = 18;
+/// Nothing is finer than 10 to this power.
+const FINEST: i32 = -9;
+const DECIMAL_SUFFIXES: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+const BINARY_SUFFIXES: [(&str, i32); 6] =
+    [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
+
+enum Suffix {
+    PowerOfTen(i32, QuantityFormat),
+    PowerOfTwo(i32),
+}
+
+impl Suffix {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some((_, power)) = DECIMAL_SUFFIXES.iter().find(|(suffix, _)| *suffix == text) {
+            return Some(Self::PowerOfTen(*power, QuantityFormat::DecimalSi));
+        }
+        if let Some((_, power)) = BINARY_SUFFIXES.iter().find(|(suffix, _)| *suffix == text) {
+            return Some(Self::PowerOfTwo(*power));
+        }
+        let exponent = text.strip_prefix(['e', 'E'])?;
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let power = exponent.parse().ok().filter(|_| valid)?;
+        Some(Self::PowerOfTen(power, QuantityFormat::DecimalExponent))
+    }
+}
 
 impl Quantity {
-    /// Reads a quantity.
+    /// Reads an amount as manifests have it: not negative, and at most 2^63.
     ///
     /// # Errors
     /// When the text is no decimal number with an optional suffix (`n u m k M G T P E`, `Ki Mi Gi Ti Pi Ei`, `e3`),
     /// negative or too large.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
+        let most = Self::from_units(i64::MAX as u64);
+        Self::parse_signed(text)
+            .ok()
+            .filter(|quantity| !quantity.is_negative() && !quantity.is_capped() && *quantity <= most)
+            .ok_or_else(|| QuantityError(text.to_owned()))
+    }
+
+    /// Reads any amount that Kubernetes reads, as metrics may have it: negative, or huge.
+    ///
+    /// # Errors
+    /// When the text is no decimal number with an optional sign and suffix, or beyond 10^29.
+    pub fn parse_signed(text: &str) -> Result<Self, QuantityError> {
         Self::parse_exact(text).ok_or_else(|| QuantityError(text.to_owned()))
     }
 
     fn parse_exact(text: &str) -> Option<Self> {
-        let end = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let (number, suffix) = text.split_at(end);
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        let end = unsigned.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, suffix) = unsigned.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || fraction.len() > 18 {
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
-        let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
-        let mut divisor = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-        let exponent = suffix.strip_prefix(['e', 'E']).filter(|rest| !rest.is_empty());
-        let factor = match (suffix, exponent) {
-            ("n", _) => {
-                divisor = divisor.checked_mul(1_000_000)?;
-                1
-            }
-            ("u", _) => {
-                divisor = divisor.checked_mul(1000)?;
-                1
-            }
-            (_, Some(exponent)) if exponent != "i" => {
-                let exponent: i32 = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
-                let power = 10u128.checked_pow(exponent.unsigned_abs())?;
-                if exponent < 0 {
-                    divisor = divisor.checked_mul(power)?;
-                    1000
-                } else {
-                    power.checked_mul(1000)?
-                }
-            }
-            _ => SUFFIXES.iter().find(|(name, _)| *name == suffix)?.1,
+        let whole = whole.trim_start_matches('0');
+        let digits = whole.len().max(1) as i64 + fraction.len() as i64;
+        let places = i32::try_from(fraction.len()).ok()?;
+        let amount: i128 = format!("0{whole}{fraction}").parse().ok()?;
+        let suffix = Suffix::parse(suffix)?;
+        let mut quantity = match Self::in_64_bits(amount, places, digits, whole, &suffix) {
+            Some(quantity) => quantity,
+            None => Self::of_any_length(amount, places, suffix)?,
         };
-        let milli = digits.checked_mul(factor)?.div_ceil(divisor);
-        (milli <= i64::MAX as u128 * 1000).then_some(Self { milli })
+        if text.starts_with('-') {
+            quantity.unscaled = -quantity.unscaled;
+        }
+        Some(quantity)
+    }
+
+    /// What is short enough to be held in 64 bits without further thought.
+    fn in_64_bits(amount: i128, places: i32, digits: i64, whole: &str, suffix: &Suffix) -> Option<Self> {
+        let (exponent, factor, spare, format) = match *suffix {
+            Suffix::PowerOfTen(power, format) => (power, 1, SAFE_DIGITS - digits, format),
+            Suffix::PowerOfTwo(power) if places == 0 => {
+                let digits_of_factor = i64::from(power * 3 / 10);
+                let spare = 15 - whole.len().max(1) as i64 - digits_of_factor - 1;
+                (0, 1_i64 << power, spare, QuantityFormat::BinarySi)
+            }
+            Suffix::PowerOfTwo(_) => return None,
+        };
+        let exponent = exponent.checked_sub(places)?;
+        if spare < 0 || exponent < FINEST {
+            return None;
+        }
+        let unscaled = i64::try_from(amount).ok()?.checked_mul(factor)?.into();
+        Some(Self { unscaled, exponent, in_64_bits: true, format })
+    }
+
+    fn of_any_length(amount: i128, places: i32, suffix: Suffix) -> Option<Self> {
+        let (amount, exponent, format) = match suffix {
+            Suffix::PowerOfTen(power, format) => (amount, power.checked_sub(places)?, format),
+            Suffix::PowerOfTwo(power) => (amount.checked_mul(1 << power)?, -places, QuantityFormat::BinarySi),
+        };
+        let mut quantity = Self { unscaled: 0, exponent: FINEST, in_64_bits: false, format };
+        quantity.unscaled = match FINEST.checked_sub(exponent)? {
+            _ if amount == 0 => 0,
+            finer @ 1.. => power_of_ten(finer).map_or(1, |divisor| div_ceil(amount, divisor)),
+            coarser => amount.checked_mul(power_of_ten(-coarser)?)?,
+        };
+        if format == QuantityFormat::BinarySi {
+            if quantity.unscaled > i128::from(i64::MAX) * 1_000_000_000 {
+                (quantity.unscaled, quantity.exponent) = (i64::MAX.into(), 0);
+            } else if quantity.unscaled < 1_000_000_000 && quantity.unscaled > 0 {
+                quantity.format = QuantityFormat::DecimalSi;
+            }
+        }
+        Some(quantity)
     }
 
     /// An amount of whole units.
     pub fn from_units(units: u64) -> Self {
-        Self { milli: u128::from(units) * 1000 }
+        Self {
+            unscaled: units.into(),
+            exponent: 0,
+            in_64_bits: i64::try_from(units).is_ok(),
+            format: QuantityFormat::DecimalSi,
+        }
     }
 
-    /// Thousandths, e.g. millicores.
+    /// An amount of thousandths, e.g. millicores.
+    pub fn from_milli(milli: i64, format: QuantityFormat) -> Self {
+        Self { unscaled: milli.into(), exponent: -3, in_64_bits: true, format }
+    }
+
+    /// An amount of billionths, e.g. nanocores.
+    pub fn from_nano(nano: i64) -> Self {
+        Self { unscaled: nano.into(), exponent: FINEST, in_64_bits: true, format: QuantityFormat::DecimalSi }
+    }
+
+    /// An amount of bytes, printed as `64Mi` where that is exact.
+    pub fn from_bytes(bytes: u64) -> Self {
+        Self { format: QuantityFormat::BinarySi, ..Self::from_units(bytes) }
+    }
+
+    /// The sum, exact up to 10^29.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let exponent = self.exponent.min(other.exponent);
+        let aligned = |quantity: Self| {
+            let factor = power_of_ten(quantity.exponent - exponent);
+            factor.map_or(i128::MAX, |factor| quantity.unscaled.saturating_mul(factor))
+        };
+        let unscaled = aligned(self).saturating_add(aligned(other));
+        let in_64_bits = self.in_64_bits && other.in_64_bits && i64::try_from(unscaled).is_ok();
+        let format = if self.unscaled == 0 { other.format } else { self.format };
+        Self { unscaled, exponent, in_64_bits, format }
+    }
+
+    /// Thousandths rounded up, e.g. millicores; 0 for negative amounts, at most `u64::MAX`.
     pub fn milli(self) -> u64 {
-        u64::try_from(self.milli).unwrap_or(u64::MAX)
+        self.rounded_up(-3)
     }
 
-    /// Whole units rounded up, e.g. bytes.
+    /// Whole units rounded up, e.g. bytes; 0 for negative amounts, at most `u64::MAX`.
     pub fn units(self) -> u64 {
-        u64::try_from(self.milli.div_ceil(1000)).unwrap_or(u64::MAX)
+        self.rounded_up(0)
     }
 
-    /// As a number of units, e.g. cores.
+    fn rounded_up(self, exponent: i32) -> u64 {
+        if self.unscaled <= 0 {
+            return 0;
+        }
+        let amount = match self.exponent - exponent {
+            coarser @ 0.. => power_of_ten(coarser)
+                .and_then(|factor| self.unscaled.checked_mul(factor))
+                .unwrap_or(i128::MAX),
+            finer => power_of_ten(-finer).map_or(1, |divisor| div_ceil(self.unscaled, divisor)),
+        };
+        u64::try_from(amount).unwrap_or(u64::MAX)
+    }
+
+    /// As a number of units, e.g. cores, exact to a thousandth.
     pub fn as_f64(self) -> f64 {
-        if self.milli.is_multiple_of(1000) { (self.milli / 1000) as f64 } else { self.milli as f64 / 1000.0 }
+        if self.is_negative() {
+            return -Self { unscaled: -self.unscaled, ..self }.as_f64();
+        }
+        let milli = self.milli();
+        if milli == u64::MAX || milli.is_multiple_of(1000) {
+            self.units() as f64
+        } else {
+            milli as f64 / 1000.0
+        }
+    }
+
+    /// Thousandths as a Kubernetes controller sees them: rounded up, and 0 or wrapped around where 64 bits do not do.
+    pub fn milli_value(self) -> i64 {
+        self.scaled_value(-3)
+    }
+
+    /// Whole units as a Kubernetes controller sees them, like [`Quantity::milli_value`].
+    pub fn value(self) -> i64 {
+        self.scaled_value(0)
+    }
+
+    fn scaled_value(self, exponent: i32) -> i64 {
+        let difference = self.exponent - exponent;
+        let low_bits = self.unscaled as i64;
+        match (self.in_64_bits, difference) {
+            (_, 0) => low_bits,
+            (true, 1..) => u32::try_from(difference)
+                .ok()
+                .and_then(|power| 10_i64.checked_pow(power))
+                .and_then(|factor| low_bits.checked_mul(factor))
+                .unwrap_or(0),
+            (true, _) => away_from_zero(low_bits, power_of_ten(-difference)),
+            (false, 1..) => low_bits.wrapping_mul(wrapping_power_of_ten(difference)),
+            (false, _) => {
+                let Some(divisor) = power_of_ten(-difference) else { return 1 };
+                match i64::try_from(divisor) {
+                    // this rounds negative amounts up as well, one too far
+                    Ok(divisor) if self.unscaled < i64::MAX.into() => {
+                        low_bits / divisor + i64::from(low_bits % divisor != 0)
+                    }
+                    _ => div_ceil(self.unscaled, divisor) as i64,
+                }
+            }
+        }
+    }
+
+    /// The nearest number, by the way Kubernetes gets at it: digits times a power of ten.
+    pub fn approximate_f64(self) -> f64 {
+        let digits = self.unscaled as f64;
+        match self.exponent {
+            0 => digits,
+            power => digits * format!("1e{power}").parse::<f64>().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// Whether it is below zero.
+    pub fn is_negative(self) -> bool {
+        self.unscaled < 0
+    }
+
+    /// Whether more was written than is ever kept of a binary amount.
+    fn is_capped(self) -> bool {
+        !self.in_64_bits && self.exponent == 0 && self.format == QuantityFormat::BinarySi
+    }
+
+    fn is_whole(self) -> bool {
+        self.exponent >= 0 || power_of_ten(-self.exponent).is_some_and(|divisor| self.unscaled % divisor == 0)
+    }
+
+    /// Digits without trailing zeros, and the power of ten.
+    fn normal(self) -> (i128, i32) {
+        let (mut digits, mut exponent) = (self.unscaled, self.exponent);
+        while digits != 0 && digits % 10 == 0 {
+            digits /= 10;
+            exponent += 1;
+        }
+        if digits == 0 { (0, 0) } else { (digits, exponent) }
+    }
+
+    fn write_decimal(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut digits, mut exponent) = self.normal();
+        let suffix = |power: i32| DECIMAL_SUFFIXES.iter().find(|(_, known)| *known == power);
+        let exponent_form = self.format == QuantityFormat::DecimalExponent;
+        let is_printable = |power: i32| power % 3 == 0 && (exponent_form || power <= 18);
+        while !is_printable(exponent) {
+            digits = digits.saturating_mul(10);
+            exponent -= 1;
+        }
+        match suffix(exponent) {
+            Some((suffix, _)) if !exponent_form => write!(f, "{digits}{suffix}"),
+            _ if exponent == 0 => write!(f, "{digits}"),
+            _ => write!(f, "{digits}e{exponent}"),
+        }
+    }
+}
+
+/// 10 to a power of at least 0, if 128 bits hold it.
+fn power_of_ten(power: i32) -> Option<i128> {
+    10_i128.checked_pow(u32::try_from(power).ok()?)
+}
+
+/// 10 to a positive power as 64 bits of a converted floating point number: too large ones are the smallest number.
+fn wrapping_power_of_ten(power: i32) -> i64 {
+    u32::try_from(power).ok().and_then(|power| 10_i64.checked_pow(power)).unwrap_or(i64::MIN)
+}
+
+/// A positive or zero amount divided, rounded up.
+fn div_ceil(amount: i128, divisor: i128) -> i128 {
+    amount / divisor + i128::from(amount % divisor != 0)
+}
+
+fn away_from_zero(amount: i64, divisor: Option<i128>) -> i64 {
+    let Some(divisor) = divisor.and_then(|divisor| i64::try_from(divisor).ok()) else {
+        return amount.signum();
+    };
+    amount / divisor + if amount % divisor == 0 { 0 } else { amount.signum() }
+}
+
+impl Default for Quantity {
+    fn default() -> Self {
+        Self::from_units(0)
+    }
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.normal() == other.normal()
+    }
+}
+
+impl Eq for Quantity {}
+
+impl Hash for Quantity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.normal().hash(state);
+    }
+}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (left, right) = (self.normal(), other.normal());
+        if left.0.signum() != right.0.signum() {
+            return left.0.cmp(&right.0);
+        }
+        let exponent = left.1.min(right.1);
+        let aligned = |(digits, own): (i128, i32)| {
+            power_of_ten(own - exponent).and_then(|factor| digits.checked_mul(factor))
+        };
+        match (aligned(left), aligned(right)) {
+            (Some(left), Some(right)) => left.cmp(&right),
+            // what does not fit is the larger one of two of the same sign, unless both are negative
+            (None, _) if left.0 > 0 => Ordering::Greater,
+            (None, _) => Ordering::Less,
+            (_, None) if right.0 > 0 => Ordering::Less,
+            (_, None) => Ordering::Greater,
+        }
     }
 }
 
 impl fmt::Display for Quantity {
+    /// As Kubernetes prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.milli.is_multiple_of(1000) {
-            return write!(f, "{}m", self.milli);
+        let binary = self.format == QuantityFormat::BinarySi
+            && self.is_whole()
+            && (*self >= Self::from_units(1024) || self.is_negative());
+        let scale = if binary { power_of_ten(self.exponent.max(0)) } else { None };
+        let (Some(scale), Some(divisor)) = (scale, power_of_ten((-self.exponent).max(0))) else {
+            return Self { format: self.printed_format(), ..*self }.write_decimal(f);
+        };
+        let units = self.unscaled.saturating_mul(scale) / divisor;
+        if units.abs() < 1024 {
+            return write!(f, "{units}");
         }
-        let units = self.milli / 1000;
-        for (suffix, shift) in [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)] {
-            if units != 0 && units.is_multiple_of(1 << shift) {
-                return write!(f, "{}{suffix}", units >> shift);
+        for (suffix, power) in BINARY_SUFFIXES.iter().rev() {
+            if units % (1 << power) == 0 {
+                return write!(f, "{}{suffix}", units >> power);
             }
         }
         write!(f, "{units}")
+    }
+}
+
+impl Quantity {
+    /// Binary amounts that are not whole, or below 1024, are printed in decimal form.
+    fn printed_format(self) -> QuantityFormat {
+        match self.format {
+            QuantityFormat::BinarySi => QuantityFormat::DecimalSi,
+            other => other,
+        }
+    }
+}
+
+impl serde::Serialize for Quantity {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -140,10 +443,13 @@ mod tests {
         check("64k", 64_000_000, 64_000);
         check("1e3", 1_000_000, 1000);
         check("12E-1", 1200, 2);
+        check("25e-2", 250, 1);
         check("100n", 1, 1);
+        check("250000001n", 251, 1);
         check("1500u", 2, 1);
         check("1E", u64::MAX, 1_000_000_000_000_000_000);
         check("0", 0, 0);
+        check("+1", 1000, 1);
     }
 
     #[test]
@@ -156,9 +462,66 @@ mod tests {
     }
 
     #[test]
-    fn prints_the_shortest_form() {
-        for text in ["250m", "1", "128Mi", "3Gi", "1500m"] {
-            assert_eq!(Quantity::parse(text).unwrap().to_string(), text);
+    fn prints_as_kubernetes_prints() {
+        let check = |text: &str, printed: &str| {
+            assert_eq!(Quantity::parse_signed(text).unwrap().to_string(), printed)
+        };
+        for text in ["250m", "1", "128Mi", "3Gi", "1500m", "-2", "100E", "10e39", "1k"] {
+            check(text, text);
         }
+        check("0.25", "250m");
+        check("1000m", "1");
+        check("1024", "1024");
+        check("1500Ki", "1500Ki");
+        check("1.5Ki", "1536");
+        check("0.5Ki", "512");
+        check("1000", "1k");
+        check("12E-1", "1200e-3");
+        check("0Mi", "0");
+        let memory = |milli: i64| Quantity::from_milli(milli, QuantityFormat::BinarySi).to_string();
+        assert_eq!(memory(104_857_600_000), "100Mi");
+        assert_eq!(memory(104_857_600_500), "104857600500m");
+        assert_eq!(memory(1_023_000), "1023");
+    }
+
+    /// What a controller reads of amounts that 64 bits do not hold; as measured on Kubernetes's own code.
+    #[test]
+    fn overflows_as_a_controller_overflows() {
+        let check = |text: &str, milli: i64| {
+            assert_eq!(Quantity::parse_signed(text).unwrap().milli_value(), milli, "{text}");
+        };
+        check("-1500m", -1500);
+        check("-1500u", -2);
+        check("-1.5", -1500);
+        check("1e40", 0);
+        check("100E", 0);
+        check("9223372036854775807", -1000);
+        check("8Ei", -1000);
+        check("-8Ei", 1000);
+        check("99999999999999999999", 7_766_279_631_452_241_919_i64.wrapping_mul(1000));
+        check("1e-12", 1);
+    }
+
+    #[test]
+    fn compares_by_value() {
+        let parse = |text: &str| Quantity::parse_signed(text).unwrap();
+        assert_eq!(parse("1Ki"), parse("1024"));
+        assert_eq!(parse("0.250"), parse("250m"));
+        let ordered = ["-1e40", "-2", "-1500m", "0", "1n", "250m", "0.3", "1", "1Ki", "1E", "1e30"];
+        for pair in ordered.windows(2) {
+            assert!(parse(pair[0]) < parse(pair[1]), "{pair:?}");
+        }
+        assert_eq!(parse("100n").plus(parse("1m")).plus(parse("1")), parse("1001000100n"));
+    }
+
+    #[test]
+    fn approximates() {
+        let check = |text: &str, value: f64| {
+            assert_eq!(Quantity::parse_signed(text).unwrap().approximate_f64(), value, "{text}");
+        };
+        check("0.1", 0.1);
+        check("50m", 0.05);
+        check("0", 0.0);
+        check("2", 2.0);
     }
 }
