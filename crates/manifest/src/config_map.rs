@@ -5,6 +5,8 @@
 
 use crate::fields::Fields;
 use crate::{ObjectMeta, Source};
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -101,34 +103,16 @@ fn is_key(key: &str) -> bool {
     (1..=253).contains(&key.len()) && key.bytes().all(allowed) && key != "." && !key.starts_with("..")
 }
 
+/// The bits that are left over of the last digit may be anything, as in Go.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
 /// Standard base64 with padding; line breaks are skipped.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let symbols: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if !symbols.len().is_multiple_of(4) {
-        return None;
-    }
-    let padding = symbols.iter().rev().take_while(|byte| **byte == b'=').count();
-    if padding > 2 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3);
-    for chunk in symbols[..symbols.len() - padding].chunks(4) {
-        let mut bits = 0u32;
-        for symbol in chunk {
-            let value = match symbol {
-                b'A'..=b'Z' => symbol - b'A',
-                b'a'..=b'z' => symbol - b'a' + 26,
-                b'0'..=b'9' => symbol - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            bits = bits << 6 | u32::from(value);
-        }
-        bits <<= 6 * (4 - chunk.len());
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
-    }
-    Some(bytes)
+    BASE64.decode(symbols).ok()
 }
 
 #[cfg(test)]
@@ -147,6 +131,9 @@ mod tests {
         check("Zm9v\nYmFy\n", Some("foobar"));
         check("Zm9", None);
         check("Z===", None);
+        check("Zh==", Some("f"));
+        check("Zm9v====", None);
+        check("Zg==Zg==", None);
         check("Zm*v", None);
     }
 

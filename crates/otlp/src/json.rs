@@ -8,6 +8,8 @@
 use crate::schema::{Field, Kind, Message, REQUEST};
 use crate::wire::{FIXED32, FIXED64, VARINT, tag};
 use crate::{OtlpError, put};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
@@ -277,31 +279,24 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     if rest.is_empty() { bytes } else { None }
 }
 
+/// The bits that are left over of the last digit may be anything.
+const UNPADDED: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
 /// Both alphabets of base64, with or without padding, as protobuf's JSON takes.
 fn from_base64(text: &str) -> Option<Vec<u8>> {
     let unpadded = text.trim_end_matches('=');
-    if text.len() - unpadded.len() > 2 || unpadded.len() % 4 == 1 {
+    if text.len() - unpadded.len() > 2 {
         return None;
     }
-    let mut out = Vec::with_capacity(unpadded.len() / 4 * 3 + 2);
-    let (mut bits, mut count) = (0u32, 0);
-    for byte in unpadded.bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
+    if unpadded.contains(['-', '_']) {
+        return UNPADDED.decode(unpadded.replace('-', "+").replace('_', "/")).ok();
     }
-    Some(out)
+    UNPADDED.decode(unpadded).ok()
 }
 
 #[cfg(test)]
@@ -320,6 +315,9 @@ mod tests {
         check("YWJj", Some(b"abc"));
         check("-_8=", Some(b"\xfb\xff"));
         check("+/8=", Some(b"\xfb\xff"));
+        check("-/8=", Some(b"\xfb\xff"));
+        check("YR", Some(b"a"));
+        check("YWJj==", Some(b"abc"));
         check("Y", None);
         check("YQ===", None);
         check("Y Q=", None);

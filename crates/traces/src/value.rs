@@ -5,6 +5,8 @@
 //! which the decoder never lets through, reads as what comes before the damage.
 
 use crate::span::ValueRef;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write;
 
 /// The value of an attribute.
@@ -53,7 +55,7 @@ impl Value {
             Self::Bool(value) => value.to_string(),
             Self::Int(value) => value.to_string(),
             Self::Double(value) => double_text(*value),
-            Self::Bytes(bytes) => base64(bytes),
+            Self::Bytes(bytes) => STANDARD.encode(bytes),
             Self::Array(_) | Self::Map(_) => {
                 let mut out = String::new();
                 self.write_json(&mut out);
@@ -69,7 +71,7 @@ impl Value {
             Self::Bool(_) | Self::Int(_) => out.push_str(&self.as_text()),
             Self::Double(value) if value.is_finite() => out.push_str(&double_text(*value)),
             Self::Double(value) => write_json_text(out, &double_text(*value)),
-            Self::Bytes(bytes) => write_json_text(out, &base64(bytes)),
+            Self::Bytes(bytes) => write_json_text(out, &STANDARD.encode(bytes)),
             Self::Array(items) => {
                 out.push('[');
                 for (at, item) in items.iter().enumerate() {
@@ -136,20 +138,6 @@ fn write_json_text(out: &mut String, text: &str) {
         }
     }
     out.push('"');
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let word =
-            group.iter().enumerate().fold(0, |word, (at, byte)| word | u32::from(*byte) << (16 - 8 * at));
-        for at in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * at) & 63) as usize];
-            out.push(if at <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
 }
 
 /// How deep lists may nest; deeper ones read as empty. The decoder refuses less deep ones already.
