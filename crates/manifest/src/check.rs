@@ -4,6 +4,7 @@
 //! manifests, so what a cluster provides besides them cannot be known here and is at most a warning.
 
 mod messaging;
+mod scaling;
 
 use crate::pod::{Container, VolumeSource};
 use crate::probe::Handler;
@@ -36,7 +37,7 @@ pub fn check(manifests: &Manifests) -> Vec<Diagnostic> {
     for deployment in &manifests.deployments {
         check_deployment(manifests, deployment, &mut found);
     }
-    check_autoscalers(manifests, &mut found);
+    scaling::check(manifests, &mut found);
     messaging::check(manifests, &mut found);
     for other in &manifests.others {
         if ["StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"].contains(&other.kind.as_str())
@@ -250,48 +251,5 @@ fn check_environment(
             variable.name
         );
         found.warning(&deployment.meta, "Deployment", &format!("{path}.env[{index}]"), message, &hint);
-    }
-}
-
-fn check_autoscalers(manifests: &Manifests, found: &mut Findings) {
-    for (index, autoscaler) in manifests.autoscalers.iter().enumerate() {
-        let (meta, kind) = (&autoscaler.meta, "HorizontalPodAutoscaler");
-        if autoscaler.target_kind != "Deployment" {
-            let message = format!("scales a {}, which is not run locally", autoscaler.target_kind);
-            found.warning(meta, kind, "spec.scaleTargetRef.kind", message, "");
-            continue;
-        }
-        let Some(deployment) = manifests.deployment(&meta.namespace, &autoscaler.target_name) else {
-            let message = format!(
-                "there is no Deployment {:?} in namespace {:?}",
-                autoscaler.target_name, meta.namespace
-            );
-            found.error(
-                meta,
-                kind,
-                "spec.scaleTargetRef.name",
-                message,
-                "name a Deployment of the same namespace",
-            );
-            continue;
-        };
-        if deployment.replicas.is_some() {
-            let message =
-                format!("sets replicas although HorizontalPodAutoscaler/{} decides them", meta.name);
-            let hint = "remove spec.replicas: every apply would undo the autoscaler's decision";
-            found.warning(&deployment.meta, "Deployment", "spec.replicas", message, hint);
-        }
-        let earlier = &manifests.autoscalers[..index];
-        if let Some(other) = earlier.iter().find(|other| {
-            other.meta.namespace == meta.namespace
-                && other.target_name == autoscaler.target_name
-                && other.target_kind == "Deployment"
-        }) {
-            let message = format!(
-                "scales Deployment/{} like HorizontalPodAutoscaler/{}",
-                autoscaler.target_name, other.meta.name
-            );
-            found.error(meta, kind, "spec.scaleTargetRef", message, "keep one of the two");
-        }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn leave_out(manifests: &mut Manifests, errors: &mut Vec<ManifestErro
     manifests
         .autoscalers
         .retain(|object| seen.is_new("autoscaling", "HorizontalPodAutoscaler", &object.meta));
+    manifests.scaled_objects.retain(|object| seen.is_new("keda.sh", "ScaledObject", &object.meta));
     manifests.config_maps.retain(|object| seen.is_new("", "ConfigMap", &object.meta));
     manifests.secrets.retain(|object| seen.is_new("", "Secret", &object.meta));
     manifests

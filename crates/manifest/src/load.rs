@@ -7,8 +7,8 @@ use crate::duplicates;
 use crate::fields::{Fields, Report};
 use crate::node::{self, Node, NodeValue};
 use crate::{
-    Autoscaler, ConfigMap, Deployment, ManifestError, ObjectMeta, Other, PrometheusRule, Secret, Service,
-    ServiceMonitor, Source,
+    Autoscaler, ConfigMap, Deployment, ManifestError, ObjectMeta, Other, PrometheusRule, ScaledObject,
+    Secret, Service, ServiceMonitor, Source,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ pub struct Manifests {
     pub services: Vec<Service>,
     /// HorizontalPodAutoscalers.
     pub autoscalers: Vec<Autoscaler>,
+    /// KEDA's ScaledObjects.
+    pub scaled_objects: Vec<ScaledObject>,
     /// ConfigMaps.
     pub config_maps: Vec<ConfigMap>,
     /// Secrets.
@@ -219,6 +221,9 @@ impl Manifests {
             ("autoscaling/v2", "HorizontalPodAutoscaler") => {
                 self.autoscalers.push(Autoscaler::read(object, source));
             }
+            ("keda.sh/v1alpha1", "ScaledObject") => {
+                self.scaled_objects.push(ScaledObject::read(object, source));
+            }
             ("v1", "ConfigMap") => self.config_maps.push(ConfigMap::read(object, source)),
             ("v1", "Secret") => self.secrets.push(Secret::read(object, source)),
             ("monitoring.coreos.com/v1", "PrometheusRule") => {
@@ -253,6 +258,7 @@ impl Manifests {
         self.deployments.extend(other.deployments);
         self.services.extend(other.services);
         self.autoscalers.extend(other.autoscalers);
+        self.scaled_objects.extend(other.scaled_objects);
         self.config_maps.extend(other.config_maps);
         self.secrets.extend(other.secrets);
         self.prometheus_rules.extend(other.prometheus_rules);
@@ -269,6 +275,7 @@ impl Manifests {
             ("Deployment", self.deployments.len()),
             ("Service", self.services.len()),
             ("HorizontalPodAutoscaler", self.autoscalers.len()),
+            ("ScaledObject", self.scaled_objects.len()),
             ("ConfigMap", self.config_maps.len()),
             ("Secret", self.secrets.len()),
             ("PrometheusRule", self.prometheus_rules.len()),
@@ -317,6 +324,7 @@ fn current_version(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "Deployment" => "apps/v1",
         "HorizontalPodAutoscaler" => "autoscaling/v2",
+        "ScaledObject" => "keda.sh/v1alpha1",
         "Service" | "ConfigMap" | "Secret" | "Namespace" => "v1",
         "PrometheusRule" | "ServiceMonitor" | "PodMonitor" => "monitoring.coreos.com/v1",
         _ => return None,

@@ -207,3 +207,78 @@ fn silent_mistakes_of_sidecars_and_brokers_are_told() {
         Some((warning, "not known to Strimzi 1.0")),
     );
 }
+
+#[test]
+fn autoscalers_that_cannot_work_are_found() {
+    use Severity::{Error, Warning};
+    let scaled = |more: &str| {
+        format!(
+            "maxReplicas: 3}}\n---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: lag, namespace: shop}}\n\
+             spec: {{{more}}}\n"
+        )
+    };
+    let kafka =
+        "triggers: [{type: kafka, metadata: {bootstrapServers: 'k:1', consumerGroup: g, topic: orders}}]";
+    finds(
+        "maxReplicas: 3}",
+        &scaled(&format!("scaleTargetRef: {{name: web}}, maxReplicaCount: 3, {kafka}")),
+        Error,
+        &["ScaledObject/lag: spec.scaleTargetRef: scales Deployment/web like HorizontalPodAutoscaler/web"],
+    );
+    finds(
+        "maxReplicas: 3}",
+        &scaled(&format!("scaleTargetRef: {{name: wep}}, maxReplicaCount: 3, {kafka}")),
+        Error,
+        &["ScaledObject/lag: spec.scaleTargetRef.name: there is no Deployment \"wep\""],
+    );
+    finds(
+        "kind: HorizontalPodAutoscaler\nmetadata: {name: web, namespace: shop}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3}",
+        &format!(
+            "kind: HorizontalPodAutoscaler\nmetadata: {{name: web, namespace: shop}}\nspec: {{scaleTargetRef: {{kind: StatefulSet, name: x}}, {}",
+            scaled(&format!("scaleTargetRef: {{kind: Deployment, name: web}}, maxReplicaCount: 3, {kafka}"))
+        ),
+        Warning,
+        &["scales a StatefulSet, which is not run locally"],
+    );
+    let metric = |resource: &str| {
+        format!(
+            "maxReplicas: 3, metrics: [{{{resource}, target: {{type: Utilization, averageUtilization: 70}}}}}}]}}"
+        )
+    };
+    finds(
+        "maxReplicas: 3}",
+        &metric("type: Resource, resource: {name: cpu"),
+        Error,
+        &[
+            "spec.metrics: container \"web\" of Deployment/web has no cpu request",
+            "hint: add resources.requests.cpu",
+        ],
+    );
+    finds(
+        "maxReplicas: 3}",
+        &metric("type: ContainerResource, containerResource: {name: cpu, container: wep"),
+        Error,
+        &["spec.metrics: Deployment/web has no container \"wep\""],
+    );
+}
+
+#[test]
+fn more_replicas_than_partitions_are_found() {
+    let text = SHOP.split("---\napiVersion: autoscaling").next().unwrap();
+    let check_with = |max: u32, idle: bool| {
+        let text = format!(
+            "{text}---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: lag, namespace: shop}}\nspec:\n  \
+             scaleTargetRef: {{name: web}}\n  maxReplicaCount: {max}\n  triggers: [{{type: kafka, metadata: {{bootstrapServers: 'k:1', \
+             consumerGroup: g, topic: orders, allowIdleConsumers: '{idle}'}}}}]\n---\napiVersion: kafka.strimzi.io/v1\n\
+             kind: KafkaTopic\nmetadata: {{name: orders, namespace: kafka}}\nspec: {{partitions: 3}}\n"
+        );
+        // That the topic belongs to no cluster is said as well.
+        let found = check(&load_text("shop.yaml", &text).unwrap());
+        let all = found.iter().map(|one| one.error.to_string());
+        all.filter(|error| error.contains("ScaledObject/")).collect::<Vec<_>>()
+    };
+    assert_eq!(check_with(3, false), Vec::<String>::new());
+    assert_eq!(check_with(4, true), Vec::<String>::new());
+    let found = check_with(4, false);
+    assert!(found.len() == 1 && found[0].contains("topic \"orders\" has 3 partitions"), "{found:?}");
+}
