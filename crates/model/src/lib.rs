@@ -14,6 +14,7 @@ mod timestamp;
 mod clock;
 
 mod go_float;
+mod hex;
 mod percent;
 
 mod exemplar;
@@ -28,9 +29,10 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use exemplar::{Exemplar, ExemplarRow, SeriesExemplars};
 pub use go_float::{push_go_float, push_open_metrics_float};
+pub use hex::{hex_digit, hex_digits, parse_hex, read_hex, write_hex};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
 pub use matcher::{MatchOp, Matcher, MatcherError};
-pub use percent::push_percent_encoded;
+pub use percent::{percent_decoded, percent_decoded_leniently, push_percent_encoded};
 pub use re2::{AnchoredRegex, RegexError};
 pub use relabel::{RelabelAction, RelabelError, RelabelRule, relabel};
 pub use sample::{Columns, STALE_NAN_BITS, Sample, is_stale, stale_nan};

@@ -4,8 +4,7 @@
 //! a `?` in the path is part of the path.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use tidewatch_model::Labels;
+use tidewatch_model::{Labels, push_percent_encoded};
 
 /// The URL of a target.
 pub(crate) fn target_url(labels: &Labels, params: &BTreeMap<String, Vec<String>>) -> String {
@@ -15,7 +14,7 @@ pub(crate) fn target_url(labels: &Labels, params: &BTreeMap<String, Vec<String>>
     if !path.is_empty() && !path.starts_with('/') {
         url.push('/');
     }
-    escape(&mut url, path, b"-_.~$&+,/:;=@");
+    push_percent_encoded(&mut url, path, |byte| b"-_.~$&+,/:;=@".contains(&byte));
     let mut params = params.clone();
     for (name, value) in labels.iter() {
         let Some(name) = name.strip_prefix("__param_") else { continue };
@@ -29,25 +28,22 @@ pub(crate) fn target_url(labels: &Labels, params: &BTreeMap<String, Vec<String>>
     for (name, values) in &params {
         for value in values {
             url.push(separator);
-            escape(&mut url, name, b"-_.~ ");
+            push_query_text(&mut url, name);
             url.push('=');
-            escape(&mut url, value, b"-_.~ ");
+            push_query_text(&mut url, value);
             separator = '&';
         }
     }
     url
 }
 
-/// Appends text, letters, digits and `plain` as they are; a plain space stands for `+`.
-fn escape(out: &mut String, text: &str, plain: &[u8]) {
-    for byte in text.bytes() {
-        if byte == b' ' && plain.contains(&b' ') {
+/// Appends a name or value of a query, `+` for a space.
+fn push_query_text(out: &mut String, text: &str) {
+    for (at, word) in text.split(' ').enumerate() {
+        if at > 0 {
             out.push('+');
-        } else if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
         }
+        push_percent_encoded(out, word, |byte| b"-_.~".contains(&byte));
     }
 }
 
@@ -69,6 +65,7 @@ mod tests {
             &[("__param_m[]", "x"), ("__param_z", "1/2")],
             "http://h:1/metrics?m%5B%5D=x&m%5B%5D=%C3%A9%26&z=1%2F2",
         );
+        check(&[("__param_m[]", " x  y ")], "http://h:1/metrics?m%5B%5D=+x++y+&m%5B%5D=%C3%A9%26");
         check(&[("__metrics_path__", "a b?c")], "http://h:1/a%20b%3Fc?m%5B%5D=a+b&m%5B%5D=%C3%A9%26");
     }
 }

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
+use tidewatch_model::percent_decoded_leniently;
 use tokio::sync::watch;
 
 /// What the API works on.
@@ -122,7 +123,7 @@ impl Api {
     {
         let (start, started) = (SystemTime::now(), Instant::now());
         let (head, body) = request.into_parts();
-        let path = percent_decoded(head.uri.path());
+        let path = decode(head.uri.path(), false);
         // Health checks are neither traced nor, as in daprd, authenticated. Only they: a topic may have any name.
         let is_health = matches!(path.as_str(), "/v1.0/healthz" | "/v1.0/healthz/outbound");
         let parent =
@@ -316,29 +317,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn percent_decoded(text: &str) -> String {
-    decode(text, false)
-}
-
 /// `%XX` decoded, in queries `+` too. What is no code stays.
 fn decode(text: &str, plus: bool) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = bytes.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (bytes[at], code) {
-            (b'%', Some(code)) => {
-                out.push(code);
-                at += 2;
-            }
-            (b'+', _) if plus => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    let bytes = percent_decoded_leniently(text.as_bytes(), plus);
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> {
