@@ -16,6 +16,7 @@ mod clock;
 mod go_float;
 mod hex;
 mod percent;
+mod varint;
 
 mod exemplar;
 mod append;
@@ -41,3 +42,4 @@ pub use target::TargetGroup;
 pub use timestamp::{
     TimestampError, civil_from_days, days_from_civil, days_in_month, format_timestamp, parse_timestamp,
 };
+pub use varint::{push_uvarint, push_varint, read_uvarint, unzigzag, uvarint_len, zigzag};

@@ -12,6 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use tidewatch_model::push_uvarint;
 
 /// Rewrites a request.
 ///
@@ -88,12 +89,12 @@ impl ValueReader<'_> {
     }
 
     fn put_tag(&mut self, wire_type: u32) {
-        put::varint(self.out, tag(self.field.number, wire_type).into());
+        push_uvarint(self.out, tag(self.field.number, wire_type).into());
     }
 
     fn put_varint(&mut self, value: u64) {
         self.put_tag(VARINT);
-        put::varint(self.out, value);
+        push_uvarint(self.out, value);
     }
 
     fn put_fixed64(&mut self, value: u64) {

@@ -4,27 +4,20 @@
 //! width, filled in afterwards: a varint may be padded.
 
 use crate::wire::{BYTES, tag};
+use tidewatch_model::push_uvarint;
 
 /// Bytes set aside for the length of a message, enough for 256 MiB.
 const LENGTH_BYTES: usize = 4;
 
-pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 pub(crate) fn bytes(out: &mut Vec<u8>, number: u32, value: &[u8]) {
-    varint(out, tag(number, BYTES).into());
-    varint(out, value.len() as u64);
+    push_uvarint(out, tag(number, BYTES).into());
+    push_uvarint(out, value.len() as u64);
     out.extend_from_slice(value);
 }
 
 /// Opens a message; what is written next is in it.
 pub(crate) fn begin(out: &mut Vec<u8>, number: u32) -> usize {
-    varint(out, tag(number, BYTES).into());
+    push_uvarint(out, tag(number, BYTES).into());
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     out.len()
 }

@@ -4,6 +4,7 @@
 
 use crate::put;
 use crate::wire::{VARINT, tag};
+use tidewatch_model::push_uvarint;
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub fn export_response(notation: Notation, rejected_spans: u64, message: &str) -
         Notation::Protobuf => {
             let mut partial = Vec::new();
             if rejected_spans > 0 {
-                put::varint(&mut partial, tag(1, VARINT).into());
-                put::varint(&mut partial, rejected_spans);
+                push_uvarint(&mut partial, tag(1, VARINT).into());
+                push_uvarint(&mut partial, rejected_spans);
             }
             if !message.is_empty() {
                 put::bytes(&mut partial, 2, message.as_bytes());
@@ -68,8 +69,8 @@ pub fn status(notation: Notation, code: Code, message: &str) -> Vec<u8> {
     match notation {
         Notation::Protobuf => {
             let mut out = Vec::new();
-            put::varint(&mut out, tag(1, VARINT).into());
-            put::varint(&mut out, code as u64);
+            push_uvarint(&mut out, tag(1, VARINT).into());
+            push_uvarint(&mut out, code as u64);
             put::bytes(&mut out, 2, message.as_bytes());
             out
         }

@@ -11,6 +11,8 @@
 //! Input: bytes from a client. Output: tags and values, or a [`Fault`]. Groups (wire types 3 and 4) are refused: OTLP never had any. It
 //! knows no message; the callers match on tags.
 
+use tidewatch_model::read_uvarint;
+
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -74,30 +76,11 @@ impl<'a> Fields<'a> {
 
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, Fault> {
-        match self.rest {
-            [first @ 0..0x80, rest @ ..] => {
-                self.rest = rest;
-                Ok(u64::from(*first))
-            }
-            _ => self.long_varint(),
+        match read_uvarint(&mut self.rest) {
+            Some(value) => Ok(value),
+            None if self.rest.len() < 10 => self.fault("a number is cut off"),
+            None => self.fault("a number has more than 64 bits"),
         }
-    }
-
-    fn long_varint(&mut self) -> Result<u64, Fault> {
-        let mut value = 0;
-        for (index, byte) in self.rest.iter().take(10).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if *byte < 0x80 {
-                if index == 9 && *byte > 1 {
-                    break;
-                }
-                self.rest = &self.rest[index + 1..];
-                return Ok(value);
-            }
-        }
-        let what =
-            if self.rest.len() < 10 { "a number is cut off" } else { "a number has more than 64 bits" };
-        self.fault(what)
     }
 
     #[inline(always)]

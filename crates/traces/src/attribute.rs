@@ -12,7 +12,7 @@
 
 use crate::span::{AttributeRef, ValueRef};
 use crate::value::Value;
-use crate::wire::{Wire, put_uvarint, uvarint_len};
+use crate::wire::{Wire, push_uvarint, uvarint_len};
 
 /// Appends a slice, preceded by its length.
 #[inline]
@@ -22,8 +22,8 @@ pub(crate) fn put_slice(out: &mut Vec<u8>, attribute: &AttributeRef<'_>) {
         ValueRef::Text(text) => text.as_bytes(),
         other => return put_other(out, key, other),
     };
-    put_uvarint(out, (uvarint_len(key.len() as u64) + key.len() + 1 + text.len()) as u64);
-    put_uvarint(out, key.len() as u64);
+    push_uvarint(out, (uvarint_len(key.len() as u64) + key.len() + 1 + text.len()) as u64);
+    push_uvarint(out, key.len() as u64);
     out.extend_from_slice(key);
     out.push(1);
     out.extend_from_slice(text);
@@ -56,8 +56,8 @@ fn put_other(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>) {
         ValueRef::Array(message) => (6, message),
         ValueRef::Map(message) => (7, message),
     };
-    put_uvarint(out, (uvarint_len(key.len() as u64) + key.len() + 1 + bytes.len()) as u64);
-    put_uvarint(out, key.len() as u64);
+    push_uvarint(out, (uvarint_len(key.len() as u64) + key.len() + 1 + bytes.len()) as u64);
+    push_uvarint(out, key.len() as u64);
     out.extend_from_slice(key);
     out.push(kind);
     out.extend_from_slice(bytes);
@@ -179,7 +179,7 @@ mod tests {
         let mut number = [0; 16];
         let length = put_integer(&mut number, -70_000);
         let mut expected = Vec::new();
-        crate::wire::put_varint(&mut expected, -70_000);
+        crate::wire::push_varint(&mut expected, -70_000);
         assert_eq!(number[..length], expected);
     }
 }

@@ -22,7 +22,7 @@ use crate::span::{
     TraceId,
 };
 use crate::trace::{duration_ns, service_name};
-use crate::wire::{Wire, put_block, put_uvarint, put_varint};
+use crate::wire::{Wire, push_uvarint, push_varint, put_block};
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 
@@ -228,7 +228,7 @@ impl SpanBatch {
         put_block(&mut self.bytes, scope.name.as_bytes());
         put_block(&mut self.bytes, scope.version.as_bytes());
         put_block(&mut self.bytes, scope.schema_url.as_bytes());
-        put_uvarint(&mut self.bytes, scope.dropped_attributes.into());
+        push_uvarint(&mut self.bytes, scope.dropped_attributes.into());
         scope.attributes.iter().for_each(|attribute| put_slice(&mut self.bytes, attribute));
         let scope = start..self.bytes.len();
         let mut hasher = self.hashes.build_hasher();
@@ -239,14 +239,14 @@ impl SpanBatch {
 
     #[inline]
     fn put_attributes(&mut self, attributes: &[AttributeRef<'_>]) {
-        put_uvarint(&mut self.bytes, attributes.len() as u64);
+        push_uvarint(&mut self.bytes, attributes.len() as u64);
         attributes.iter().for_each(|attribute| put_slice(&mut self.bytes, attribute));
     }
 
     fn put_event(&mut self, span: &SpanRef<'_>, event: &EventRef<'_>) {
-        put_varint(&mut self.bytes, event.time_ns.wrapping_sub(span.start_ns).cast_signed());
+        push_varint(&mut self.bytes, event.time_ns.wrapping_sub(span.start_ns).cast_signed());
         put_text_slice(&mut self.bytes, event.name);
-        put_uvarint(&mut self.bytes, event.dropped_attributes.into());
+        push_uvarint(&mut self.bytes, event.dropped_attributes.into());
         self.put_attributes(span.nested_attributes.get(event.attributes.clone()).unwrap_or_default());
     }
 
@@ -254,8 +254,8 @@ impl SpanBatch {
         self.bytes.extend_from_slice(&link.trace_id.0);
         self.bytes.extend_from_slice(&link.span_id.0);
         put_text_slice(&mut self.bytes, link.trace_state);
-        put_uvarint(&mut self.bytes, link.flags.into());
-        put_uvarint(&mut self.bytes, link.dropped_attributes.into());
+        push_uvarint(&mut self.bytes, link.flags.into());
+        push_uvarint(&mut self.bytes, link.dropped_attributes.into());
         self.put_attributes(span.nested_attributes.get(link.attributes.clone()).unwrap_or_default());
     }
 
@@ -263,7 +263,7 @@ impl SpanBatch {
         self.bytes.push(span.kind as u8);
         put_block(&mut self.bytes, span.name.as_bytes());
         let shape = shape_of(span);
-        put_uvarint(&mut self.bytes, shape);
+        push_uvarint(&mut self.bytes, shape);
         if shape & shape::TRACE_STATE != 0 {
             put_text_slice(&mut self.bytes, span.trace_state);
         }
@@ -271,20 +271,20 @@ impl SpanBatch {
             put_text_slice(&mut self.bytes, span.status_message);
         }
         if shape & shape::FLAGS != 0 {
-            put_uvarint(&mut self.bytes, span.flags.into());
+            push_uvarint(&mut self.bytes, span.flags.into());
         }
         if shape & shape::DROPPED != 0 {
             for dropped in [span.dropped_attributes, span.dropped_events, span.dropped_links] {
-                put_uvarint(&mut self.bytes, dropped.into());
+                push_uvarint(&mut self.bytes, dropped.into());
             }
         }
         self.put_attributes(span.attributes);
         if shape & shape::EVENTS != 0 {
-            put_uvarint(&mut self.bytes, span.events.len() as u64);
+            push_uvarint(&mut self.bytes, span.events.len() as u64);
             span.events.iter().for_each(|event| self.put_event(span, event));
         }
         if shape & shape::LINKS != 0 {
-            put_uvarint(&mut self.bytes, span.links.len() as u64);
+            push_uvarint(&mut self.bytes, span.links.len() as u64);
             span.links.iter().for_each(|link| self.put_link(span, link));
         }
     }
@@ -326,7 +326,7 @@ impl SpanSink for SpanBatch {
     fn resource(&mut self, resource: &ResourceRef<'_>) {
         let service = self.copy(service_name(resource.attributes).as_bytes());
         let start = self.bytes.len();
-        put_uvarint(&mut self.bytes, resource.dropped_attributes.into());
+        push_uvarint(&mut self.bytes, resource.dropped_attributes.into());
         put_block(&mut self.bytes, resource.schema_url.as_bytes());
         resource.attributes.iter().for_each(|attribute| put_slice(&mut self.bytes, attribute));
         self.resource = Some((service, start..self.bytes.len()));

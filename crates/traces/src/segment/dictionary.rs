@@ -6,7 +6,7 @@
 
 use super::record::Reference;
 use crate::attribute::{split_slice, value_hash};
-use crate::wire::{Wire, put_block, put_uvarint};
+use crate::wire::{Wire, push_uvarint, put_block};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
@@ -60,7 +60,7 @@ impl Dictionary {
         });
         match found {
             Some((_, number)) => {
-                put_uvarint(data, 2 + (u64::from(*number) << 1));
+                push_uvarint(data, 2 + (u64::from(*number) << 1));
                 u32::from_le_bytes(self.tag_hashes[*number as usize])
             }
             None => self.put_unknown(data, slice, hash),
@@ -76,7 +76,7 @@ impl Dictionary {
         match known {
             Some(number) if full || self.values_of_key[number as usize] >= VALUES_PER_KEY => {
                 data.push(1);
-                put_uvarint(data, number.into());
+                push_uvarint(data, number.into());
                 put_block(data, value);
                 value_hash(key, value)
             }
@@ -86,7 +86,7 @@ impl Dictionary {
                 value_hash(key, value)
             }
             _ => {
-                put_uvarint(data, 3 + (self.symbol_places.len() as u64) * 2);
+                push_uvarint(data, 3 + (self.symbol_places.len() as u64) * 2);
                 let place = data.len();
                 put_block(data, slice);
                 self.define(data, place as u32, slice, hash)

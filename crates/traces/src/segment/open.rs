@@ -10,7 +10,7 @@ use super::view::{
 };
 use crate::batch::{Held, SpanBatch, shape};
 use crate::trace::duration_ns;
-use crate::wire::{Wire, put_block, put_uvarint, put_varint};
+use crate::wire::{Wire, push_uvarint, push_varint, put_block};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
@@ -219,7 +219,7 @@ impl Open {
         let hash = trace_hash(self.seed, id);
         let ids = &self.columns.trace_ids;
         if let Some(known) = self.trace_table.find(hash, |number| ids[*number as usize] == *id) {
-            put_uvarint(&mut self.data, ids.len() as u64 - u64::from(*known));
+            push_uvarint(&mut self.data, ids.len() as u64 - u64::from(*known));
             return *known;
         }
         self.data.push(0);
@@ -242,7 +242,7 @@ impl Open {
     fn put_source(&mut self, batch: &SpanBatch, source: u32) -> u32 {
         let at = source as usize;
         if let Some(Some(known)) = self.batch_sources.get(at) {
-            put_uvarint(&mut self.data, u64::from(*known) << 1);
+            push_uvarint(&mut self.data, u64::from(*known) << 1);
             return *known;
         }
         self.batch_sources.resize(self.batch_sources.len().max(batch.sources()), None);
@@ -267,14 +267,14 @@ impl Open {
         if let Some(known) = known {
             let same = |(_, number): &(u64, u32)| view.source(*number) == Some((known, scope));
             if let Some((_, number)) = self.source_table.find(self.hash(scope, known), same).copied() {
-                put_uvarint(&mut self.data, u64::from(number) << 1);
+                push_uvarint(&mut self.data, u64::from(number) << 1);
                 return number;
             }
         }
-        put_uvarint(&mut self.data, (self.columns.source_places.len() as u64) << 1 | 1);
+        push_uvarint(&mut self.data, (self.columns.source_places.len() as u64) << 1 | 1);
         let place = self.data.len();
         let number = known.unwrap_or(self.columns.resource_places.len() as u32);
-        put_uvarint(&mut self.data, u64::from(number) << 1 | u64::from(known.is_none()));
+        push_uvarint(&mut self.data, u64::from(number) << 1 | u64::from(known.is_none()));
         if known.is_none() {
             let resource_place = self.data.len();
             put_block(&mut self.data, resource);
@@ -323,10 +323,10 @@ impl Open {
                 && data.get(place..place + named.len()) == Some(named)
         };
         if let Some((_, number)) = self.operation_table.find(hash, same).copied() {
-            put_uvarint(&mut self.data, u64::from(number) << 1);
+            push_uvarint(&mut self.data, u64::from(number) << 1);
             return number;
         }
-        put_uvarint(&mut self.data, (self.columns.operation_places.len() as u64) << 1 | 1);
+        push_uvarint(&mut self.data, (self.columns.operation_places.len() as u64) << 1 | 1);
         let place = self.data.len();
         self.data.extend_from_slice(named);
         self.define_operation(service, named, place)
@@ -368,13 +368,13 @@ impl Open {
     fn put_body(&mut self, held: &Held, mut body: Wire<'_>, block: usize) -> Option<()> {
         let shape = body.uvarint()?;
         let data = &mut self.data;
-        put_uvarint(data, shape);
+        push_uvarint(data, shape);
         data.extend_from_slice(&held.span_id.0);
         if shape & shape::PARENT != 0 {
             data.extend_from_slice(&held.parent.0);
         }
-        put_varint(data, held.start_ns.wrapping_sub(self.base_ns).cast_signed());
-        put_varint(data, held.end_ns.wrapping_sub(held.start_ns).cast_signed());
+        push_varint(data, held.start_ns.wrapping_sub(self.base_ns).cast_signed());
+        push_varint(data, held.end_ns.wrapping_sub(held.start_ns).cast_signed());
         let filter = self.columns.filters.get_mut(block)?;
         let mut to = Target { data, dictionary: &mut self.dictionary, filter };
         for bit in [shape::TRACE_STATE, shape::MESSAGE] {
@@ -515,7 +515,7 @@ impl Target<'_> {
     #[inline]
     fn number(&mut self, body: &mut Wire<'_>) -> Option<u64> {
         let number = body.uvarint()?;
-        put_uvarint(self.data, number);
+        push_uvarint(self.data, number);
         Some(number)
     }
 

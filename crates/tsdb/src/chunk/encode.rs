@@ -6,7 +6,7 @@
 
 use super::HEADER;
 use super::bits::put_bits;
-use crate::wire::{put_uvarint, put_varint};
+use crate::wire::{push_uvarint, push_varint};
 
 /// No XOR has had a window yet.
 const NO_WINDOW: u8 = 0xff;
@@ -76,12 +76,12 @@ impl XorEncoder {
         match self.count {
             0 => {
                 self.bytes.extend_from_slice(&[0; HEADER]);
-                put_varint(&mut self.bytes, time);
+                push_varint(&mut self.bytes, time);
                 self.put(value, 64);
             }
             1 => {
                 self.delta = time.wrapping_sub(self.time);
-                put_uvarint(&mut self.bytes, self.delta.cast_unsigned());
+                push_uvarint(&mut self.bytes, self.delta.cast_unsigned());
                 self.put_value(value);
             }
             _ => {

@@ -2,7 +2,7 @@
 //!
 //! Input: a chunk to be written, or the bytes of a file. Output: bytes, or a [`Frame`] whose checksum holds.
 
-use crate::wire::{Wire, put_uvarint, uvarint_len};
+use crate::wire::{Wire, push_uvarint, uvarint_len};
 
 /// Bytes at the start of every file.
 pub(crate) const FILE_HEADER: [u8; 8] = [0x01, 0x30, 0xBC, 0x91, 1, 0, 0, 0];
@@ -64,7 +64,7 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, series: u64, min: i64, max: i64, enco
     out.extend_from_slice(&min.to_be_bytes());
     out.extend_from_slice(&max.to_be_bytes());
     out.push(encoding);
-    put_uvarint(out, data.len() as u64);
+    push_uvarint(out, data.len() as u64);
     out.extend_from_slice(data);
     let crc = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(&crc.to_be_bytes());

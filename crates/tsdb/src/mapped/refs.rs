@@ -9,7 +9,7 @@
 //! ```
 
 use super::layout::{FILE_BYTES, Position};
-use crate::wire::{Wire, put_uvarint, put_varint};
+use crate::wire::{Wire, push_uvarint, push_varint};
 
 /// A chunk on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +61,10 @@ impl ChunkRefs {
             self.packed.reserve_exact(24 + self.packed.len() / 8);
         }
         let place = i64::from(chunk.position.file) * FILE_BYTES as i64 + i64::from(chunk.position.offset);
-        put_varint(&mut self.packed, place.wrapping_sub(self.last_place));
-        put_varint(&mut self.packed, chunk.min.wrapping_sub(self.last_max));
-        put_uvarint(&mut self.packed, chunk.max.wrapping_sub(chunk.min).cast_unsigned());
-        put_uvarint(&mut self.packed, u64::from(chunk.count));
+        push_varint(&mut self.packed, place.wrapping_sub(self.last_place));
+        push_varint(&mut self.packed, chunk.min.wrapping_sub(self.last_max));
+        push_uvarint(&mut self.packed, chunk.max.wrapping_sub(chunk.min).cast_unsigned());
+        push_uvarint(&mut self.packed, u64::from(chunk.count));
         self.last_place = place;
         self.last_max = chunk.max;
         self.chunks += 1;

@@ -12,7 +12,7 @@
 //! exemplars 4 | id₀ u64 | t₀ u64 | Δid varint | Δt varint | value u64 | labels uvarint | (length uvarint, text) × 2 per label | Δid | …
 //! ```
 
-use crate::wire::{Wire, put_text, put_uvarint, put_varint};
+use crate::wire::{Wire, push_uvarint, push_varint, put_text};
 use tidewatch_model::{Exemplar, Labels, LabelsBuilder};
 
 const SERIES: u8 = 1;
@@ -155,7 +155,7 @@ impl SeriesEncoder {
 }
 
 fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
-    put_uvarint(out, labels.len() as u64);
+    push_uvarint(out, labels.len() as u64);
     for (name, value) in labels {
         put_text(out, name);
         put_text(out, value);
@@ -183,8 +183,8 @@ impl ExemplarEncoder {
             self.bytes.extend_from_slice(&id.to_be_bytes());
             self.bytes.extend_from_slice(&time.to_be_bytes());
         }
-        put_varint(&mut self.bytes, id.wrapping_sub(self.id).cast_signed());
-        put_varint(&mut self.bytes, time.wrapping_sub(self.time));
+        push_varint(&mut self.bytes, id.wrapping_sub(self.id).cast_signed());
+        push_varint(&mut self.bytes, time.wrapping_sub(self.time));
         self.bytes.extend_from_slice(&exemplar.value.to_bits().to_be_bytes());
         put_labels(&mut self.bytes, &exemplar.labels);
     }
@@ -216,8 +216,8 @@ impl SampleEncoder {
             self.bytes.extend_from_slice(&id.to_be_bytes());
             self.bytes.extend_from_slice(&time.to_be_bytes());
         }
-        put_varint(&mut self.bytes, id.wrapping_sub(self.id).cast_signed());
-        put_varint(&mut self.bytes, time.wrapping_sub(self.time));
+        push_varint(&mut self.bytes, id.wrapping_sub(self.id).cast_signed());
+        push_varint(&mut self.bytes, time.wrapping_sub(self.time));
         self.bytes.extend_from_slice(&value.to_bits().to_be_bytes());
     }
 
@@ -250,12 +250,12 @@ mod tests {
         // id 3, t 100, start 50; then id +1, t +10, start as before; then id +1, t +20, start first+5.
         let mut bytes = Vec::new();
         for value in [3, 100, 50] {
-            put_varint(&mut bytes, value);
+            push_varint(&mut bytes, value);
         }
         bytes.extend_from_slice(&1f64.to_bits().to_be_bytes());
         for (time, mark) in [(10, vec![1]), (20, vec![2, 10])] {
-            put_varint(&mut bytes, 1);
-            put_varint(&mut bytes, time);
+            push_varint(&mut bytes, 1);
+            push_varint(&mut bytes, time);
             bytes.extend(mark);
             bytes.extend_from_slice(&2f64.to_bits().to_be_bytes());
         }
