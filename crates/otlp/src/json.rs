@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-use tidewatch_model::push_uvarint;
+use tidewatch_model::{push_uvarint, read_hex};
 
 /// Rewrites a request.
 ///
@@ -274,10 +274,8 @@ fn double_of(text: &str) -> Option<f64> {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
+    let mut bytes = vec![0; text.len() / 2];
+    read_hex(text.as_bytes(), &mut bytes).map(|()| bytes)
 }
 
 /// The bits that are left over of the last digit may be anything.

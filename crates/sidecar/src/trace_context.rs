@@ -5,6 +5,7 @@
 
 use crate::random;
 use std::fmt;
+use tidewatch_model::{read_hex, write_hex};
 
 /// daprd's rate where the Configuration gives none, or one that is no number.
 const DEFAULT_RATE: f64 = 0.0001;
@@ -47,23 +48,16 @@ impl SpanContext {
 impl fmt::Display for SpanContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("00-")?;
-        self.trace_id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write_hex(f, &self.trace_id)?;
         f.write_str("-")?;
-        self.span_id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write_hex(f, &self.span_id)?;
         write!(f, "-{:02x}", self.flags)
     }
 }
 
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // Go's decoder takes both cases; `from_str_radix` would also take a sign.
-    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
     let mut out = [0; N];
-    for (byte, digits) in out.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(out)
+    read_hex(text.as_bytes(), &mut out).map(|()| out)
 }
 
 /// Whether and how spans are made.

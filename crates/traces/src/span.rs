@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use tidewatch_model::write_hex;
 
 /// The id of a trace: 16 bytes, not all zero in a valid one.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,21 +29,17 @@ impl SpanId {
     }
 }
 
-fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-}
-
 /// 32 hexadecimal digits.
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
+        write_hex(f, &self.0)
     }
 }
 
 /// 16 hexadecimal digits.
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(&self.0, f)
+        write_hex(f, &self.0)
     }
 }
 
