@@ -40,3 +40,11 @@ impl SimulationError {
         Self::Field { field: field.into(), problem: problem.into(), hint: hint.into() }
     }
 }
+
+/// Says so when a number of the request is not within its limits.
+pub(crate) fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), SimulationError> {
+    if value >= least && value <= most {
+        return Ok(());
+    }
+    Err(SimulationError::field(field, format!("{value} is out of range"), format!("give {least} to {most}")))
+}

@@ -12,10 +12,29 @@ mod load;
 mod service;
 mod request;
 mod report;
+
+mod subject;
+mod capacity;
+mod need;
+
+mod random;
+mod fleet;
+mod work;
+mod observe;
+mod trace;
+mod engine;
+
+mod changes;
+mod judge;
 mod run;
 
+mod recorded;
+mod calibrate;
+
+pub use calibrate::{Calibration, CalibrationInput, calibrate};
 pub use error::SimulationError;
 pub use load::{Load, Segment};
+pub use recorded::Recording;
 pub use report::{
     Change, Check, Direction, PhaseTimes, Scaling, SimulatedAutoscaler, SimulationReport, Spread, Summary,
     TimelinePoint, Verdict,
@@ -23,3 +42,4 @@ pub use report::{
 pub use request::{ControllerModel, MetricsModel, SimulationRequest, Targets};
 pub use run::run;
 pub use service::{QueueModel, ServiceModel, Signal};
+pub use subject::autoscaler_names;

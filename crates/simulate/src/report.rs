@@ -125,6 +125,8 @@ pub struct Change {
     /// Up: until so many pods were ready, down: until no more were asked for, for the slowest of its steps; seconds.
     /// None if it never was so.
     pub seconds: Option<f64>,
+    /// Until so many replicas were asked for, ready or not, for the slowest of its steps; seconds. Like `seconds` for a fall.
+    pub asked_seconds: Option<f64>,
     /// Until the autoscaler first acted; seconds.
     pub first_scaling_seconds: Option<f64>,
     /// The load turned, or the run ended, before it was done.
@@ -183,8 +185,10 @@ pub struct Spread {
 pub struct PhaseTimes {
     /// Phases that were run.
     pub count: u32,
-    /// Over all finished rises of all phases; seconds.
+    /// Over all finished rises of all phases, until the pods were ready; seconds.
     pub up_seconds: Option<Spread>,
+    /// The same until the replicas were asked for; seconds.
+    pub up_asked_seconds: Option<Spread>,
     /// Over all finished falls of all phases; seconds.
     pub down_seconds: Option<Spread>,
     /// Of each phase; pods times minutes.

@@ -51,8 +51,10 @@ pub struct MetricsModel {
     pub lag_seconds: f64,
     /// From a sync to the next scrape; seconds, 0 to the resolution. Default 7.5.
     pub scrape_offset_seconds: f64,
-    /// Time between measurements of Pods, Object and External metrics; seconds. Default 15.
+    /// Time between measurements of Pods, Object and External metrics; seconds; 0 = measured by each sync. Default 15.
     pub external_interval_seconds: f64,
+    /// Over which time request rates are averaged (the range of `rate` in the query); seconds. Default 60.
+    pub rate_window_seconds: f64,
 }
 
 impl Default for MetricsModel {
@@ -62,6 +64,7 @@ impl Default for MetricsModel {
             lag_seconds: 0.0,
             scrape_offset_seconds: 7.5,
             external_interval_seconds: 15.0,
+            rate_window_seconds: 60.0,
         }
     }
 }

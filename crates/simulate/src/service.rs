@@ -2,6 +2,8 @@
 //!
 //! Input: the fields as users write them, or from a calibration. Output: plain values for the simulation.
 
+use crate::SimulationError;
+use crate::error::within;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -116,4 +118,43 @@ pub enum Signal {
     RequestRate,
     /// Requests under way or waiting; per pod for a Pods metric.
     RequestsInFlight,
+}
+
+/// A terabyte and more; no pod has it.
+const MOST_BYTES: f64 = 1e13;
+const DAY: f64 = 86_400.0;
+
+impl ServiceModel {
+    /// Whether all numbers can be simulated.
+    pub(crate) fn check(&self) -> Result<(), SimulationError> {
+        let limits = [
+            ("cpuSecondsPerRequest", self.cpu_seconds_per_request, 1e-9, 3600.0),
+            ("waitSecondsPerRequest", self.wait_seconds_per_request, 0.0, 3600.0),
+            ("variability", self.variability, 0.0, 1000.0),
+            ("timeoutSeconds", self.timeout_seconds, 0.0, DAY),
+            ("cpuLimitCores", self.cpu_limit_cores.unwrap_or(1.0), 0.001, 1024.0),
+            ("cpuRequestCores", self.cpu_request_cores.unwrap_or(1.0), 0.001, 1024.0),
+            ("memoryRequestBytes", self.memory_request_bytes.unwrap_or(1.0), 1.0, MOST_BYTES),
+            ("idleCpuCores", self.idle_cpu_cores, 0.0, 1024.0),
+            ("startCpuCores", self.start_cpu_cores, 0.0, 1024.0),
+            ("startSeconds", self.start_seconds, 0.0, DAY),
+            ("readySeconds", self.ready_seconds, 0.0, DAY),
+            ("delayJitter", self.delay_jitter, 0.0, 1.0),
+            ("drainSeconds", self.drain_seconds, 0.0, DAY),
+            ("memoryBaseBytes", self.memory_base_bytes, 0.0, MOST_BYTES),
+            ("memoryGrowthBytesPerHour", self.memory_growth_bytes_per_hour, 0.0, MOST_BYTES),
+            ("memoryBytesPerRequest", self.memory_bytes_per_request, 0.0, MOST_BYTES),
+            ("sidecarIdleCpuCores", self.sidecar_idle_cpu_cores, 0.0, 1024.0),
+            ("sidecarCpuSecondsPerRequest", self.sidecar_cpu_seconds_per_request, 0.0, 3600.0),
+            ("sidecarMemoryBytes", self.sidecar_memory_bytes, 0.0, MOST_BYTES),
+        ];
+        for (name, value, least, most) in limits {
+            within(&format!("service.{name}"), value, least, most)?;
+        }
+        let Some(queue) = &self.queue else { return Ok(()) };
+        within("service.queue.partitions", f64::from(queue.partitions), 1.0, 1000.0)?;
+        within("service.queue.fullestShare", queue.fullest_share, 0.0, 1.0)?;
+        within("service.queue.rebalanceSeconds", queue.rebalance_seconds, 0.0, 3600.0)?;
+        within("service.queue.initialLag", queue.initial_lag, 0.0, 1e12)
+    }
 }

@@ -1,0 +1,3 @@
+//! What the simulator says of whole manifests: figures known from the reference implementation, and the manifests as shipped.
+
+mod reference_figures;
