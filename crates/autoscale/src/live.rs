@@ -15,8 +15,8 @@ mod view;
 
 pub use autoscaling::{Autoscaling, Managed};
 pub use cluster::{
-    Activation, ActivationCondition, Activator, Listener, MetricSource, ObjectRef, ReplicaCounts, ScaleTarget,
-    TargetPod, TargetState,
+    Activation, ActivationCondition, Activator, Listener, MetricSource, ObjectRef, ReplicaCounts,
+    ScaleTarget, TargetPod, TargetState,
 };
 pub use history::{Decided, Scaling};
 pub use view::{AutoscalerView, MetricView, Origin, ScaledObjectView};
