@@ -112,7 +112,8 @@ pub(crate) fn phase_times(phases: &[Finished]) -> PhaseTimes {
     }
 }
 
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
+/// Least, middle and most; none of nothing.
+pub(crate) fn spread(mut values: Vec<f64>) -> Option<Spread> {
     values.sort_by(f64::total_cmp);
     let (min, max) = (*values.first()?, *values.last()?);
     let middle = values.len() / 2;

@@ -27,13 +27,17 @@ mod engine;
 mod changes;
 mod judge;
 mod run;
+mod sweep;
 
 mod recorded;
 mod calibrate;
+mod phrases;
+mod scenario;
 
 pub use calibrate::{Calibration, CalibrationInput, calibrate};
 pub use error::SimulationError;
 pub use load::{Load, Segment};
+pub use phrases::format_seconds;
 pub use recorded::Recording;
 pub use report::{
     Change, Check, Direction, PhaseTimes, Scaling, SimulatedAutoscaler, SimulationReport, Spread, Summary,
@@ -41,5 +45,7 @@ pub use report::{
 };
 pub use request::{ControllerModel, MetricsModel, SimulationRequest, Targets};
 pub use run::run;
+pub use scenario::read_scenario;
 pub use service::{QueueModel, ServiceModel, Signal};
 pub use subject::autoscaler_names;
+pub use sweep::{Candidate, Pace, Settings, SweepGrid, SweepReport, SweepRequest, sweep};

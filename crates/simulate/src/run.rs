@@ -6,11 +6,15 @@ use crate::capacity::Capacity;
 use crate::changes::{changes, flaps};
 use crate::engine::{Phase, Plan};
 use crate::error::within;
-use crate::judge::{Finished, phase_times, verdict};
+use crate::judge::{Finished, phase_times, spread, verdict};
 use crate::need::Needs;
 use crate::subject::Subject;
 use crate::trace::Trace;
-use crate::{Load, Segment, SimulatedAutoscaler, SimulationError, SimulationReport, SimulationRequest};
+use crate::{
+    Load, PhaseTimes, Segment, SimulatedAutoscaler, SimulationError, SimulationReport, SimulationRequest,
+    Verdict,
+};
+use tidewatch_autoscale::Hpa;
 
 /// Longest simulated time: 31 days.
 pub(crate) const MOST_SECONDS: f64 = 31.0 * 86_400.0;
@@ -27,16 +31,79 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// # Errors
 /// When the manifests cannot be read, a field has a value that cannot be simulated, or the request asks for too much.
 pub fn run(request: &SimulationRequest) -> Result<SimulationReport, SimulationError> {
-    check(request)?;
-    let subject = Subject::of(request)?;
-    let capacity = Capacity::of(&request.service, subject.cpu_limit);
-    let needs = Needs::of(&subject, &request.service, &capacity, request.controller.tolerance);
-    let load = filled_in(&request.load, &needs, &subject);
-    let plan = Plan::of(request, &subject, (&request.service, &load), &needs, capacity);
-    check_size(&plan, request.phases.max(1))?;
-    let phases: Vec<Finished> =
-        moments(request).into_iter().map(|phase| finish(plan.run(phase), &plan)).collect();
-    Ok(report(request, &plan, phases))
+    let prepared = Prepared::of(request)?;
+    let steps = prepared.pod_syncs();
+    if steps > MOST_POD_SYNCS {
+        return Err(SimulationError::TooLarge { steps, most: MOST_POD_SYNCS });
+    }
+    let plan = prepared.plan();
+    Ok(report(request, &plan, phases(request, &plan)))
+}
+
+/// A request that has been checked and filled in.
+pub(crate) struct Prepared<'a> {
+    request: &'a SimulationRequest,
+    pub(crate) subject: Subject,
+    load: Load,
+    capacity: Capacity,
+    needs: Needs,
+}
+
+/// What a search looks at.
+pub(crate) struct Outcome {
+    pub(crate) verdict: Verdict,
+    pub(crate) times: PhaseTimes,
+    /// Pods times minutes; the middle of the phases.
+    pub(crate) under_provisioned: f64,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn of(request: &'a SimulationRequest) -> Result<Self, SimulationError> {
+        check(request)?;
+        let subject = Subject::of(request)?;
+        let capacity = Capacity::of(&request.service, subject.cpu_limit);
+        let needs = Needs::of(&subject, &request.service, &capacity, request.controller.tolerance);
+        let load = filled_in(&request.load, &needs, &subject);
+        let prepared = Self { request, subject, load, capacity, needs };
+        check_times(&prepared.plan())?;
+        Ok(prepared)
+    }
+
+    /// The same load and model with another autoscaler.
+    pub(crate) fn with_hpa(&self, hpa: Hpa) -> Self {
+        let subject = Subject { hpa, ..self.subject.clone() };
+        let (service, tolerance) = (&self.request.service, self.request.controller.tolerance);
+        let needs = Needs::of(&subject, service, &self.capacity, tolerance);
+        Self { request: self.request, subject, load: self.load.clone(), capacity: self.capacity, needs }
+    }
+
+    fn plan(&self) -> Plan<'_> {
+        let (service, load) = (&self.request.service, &self.load);
+        Plan::of(self.request, &self.subject, (service, load), &self.needs, self.capacity)
+    }
+
+    /// Pods times syncs, over all phases, at most.
+    pub(crate) fn pod_syncs(&self) -> u64 {
+        let plan = self.plan();
+        let syncs = (plan.duration_ms + plan.warmup_ms) / plan.options.sync_period_ms + 1;
+        let pods = u64::from(self.subject.hpa.max_replicas.unsigned_abs());
+        syncs.unsigned_abs() * pods * u64::from(self.request.phases.max(1))
+    }
+
+    /// Runs all phases.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let phases = phases(self.request, &self.plan());
+        let missing = phases.iter().map(|phase| phase.trace.summary.under_provisioned_pod_minutes).collect();
+        Outcome {
+            verdict: verdict(&self.request.targets, &phases),
+            times: phase_times(&phases),
+            under_provisioned: spread(missing).map_or(0.0, |missing| missing.median),
+        }
+    }
+}
+
+fn phases(request: &SimulationRequest, plan: &Plan<'_>) -> Vec<Finished> {
+    moments(request).into_iter().map(|phase| finish(plan.run(phase), plan)).collect()
 }
 
 fn finish(mut trace: Trace, plan: &Plan<'_>) -> Finished {
@@ -137,19 +204,14 @@ fn filled_in(load: &Load, needs: &Needs, subject: &Subject) -> Load {
     Load { segments, ..load.clone() }
 }
 
-fn check_size(plan: &Plan<'_>, phases: u32) -> Result<(), SimulationError> {
+/// Whether the times that follow from others can be simulated.
+fn check_times(plan: &Plan<'_>) -> Result<(), SimulationError> {
     if plan.duration_ms <= 0 || plan.duration_ms > (MOST_SECONDS * 1000.0) as i64 {
         return Err(SimulationError::field(
             "durationSeconds",
             format!("{} s cannot be simulated", plan.duration_ms as f64 / 1000.0),
             "give above 0 and at most 31 days, or a load with a length",
         ));
-    }
-    let syncs = (plan.duration_ms + plan.warmup_ms) / plan.options.sync_period_ms + 1;
-    let steps =
-        syncs.unsigned_abs() * u64::from(plan.subject.hpa.max_replicas.unsigned_abs()) * u64::from(phases);
-    if steps > MOST_POD_SYNCS {
-        return Err(SimulationError::TooLarge { steps, most: MOST_POD_SYNCS });
     }
     if plan.duration_ms as f64 / plan.timeline_ms as f64 > MOST_POINTS {
         return Err(SimulationError::field(

@@ -4,7 +4,7 @@
 //! the metrics that follow the load, in numbers.
 
 use crate::{ServiceModel, Signal, SimulationError, SimulationRequest};
-use tidewatch_autoscale::{Hpa, MetricSpec, TargetKind};
+use tidewatch_autoscale::{Behavior, Hpa, MetricSpec, TargetKind};
 use tidewatch_manifest::{
     Autoscaler, DaprSidecar, Deployment, ManifestError, Manifests, MetricSource, Quantity, ScaledObject,
     TriggerKind, load_text,
@@ -22,6 +22,8 @@ const MOST_PODS: i32 = 5000;
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     pub(crate) hpa: Hpa,
+    /// The autoscaler's behavior, or the API server's default where it has none.
+    pub(crate) default_behavior: Behavior,
     /// The name in the manifests: of the HorizontalPodAutoscaler or of the ScaledObject.
     pub(crate) name: String,
     pub(crate) origin: &'static str,
@@ -80,8 +82,12 @@ impl Subject {
         service: &ServiceModel,
     ) -> Result<Self, SimulationError> {
         let autoscaler = candidate.autoscaler();
-        let hpa =
-            Hpa::from_manifest(&autoscaler).map_err(|error| SimulationError::Manifest(error.to_string()))?;
+        let defaulted = |autoscaler: &Autoscaler| {
+            Hpa::from_manifest(autoscaler).map_err(|error| SimulationError::Manifest(error.to_string()))
+        };
+        let hpa = defaulted(&autoscaler)?;
+        let behavior = defaulted(&Autoscaler { has_behavior: true, ..autoscaler.clone() })?.behavior;
+        let default_behavior = behavior.expect("an autoscaler that says so has a behavior");
         if hpa.max_replicas > MOST_PODS {
             return Err(SimulationError::field(
                 "hpa.spec.maxReplicas",
@@ -100,6 +106,7 @@ impl Subject {
             deployment.and_then(|deployment| deployment.template.containers.first()?.limits.get("cpu"));
         let mut subject = Self {
             hpa,
+            default_behavior,
             name: candidate.name().to_owned(),
             origin: candidate.origin(),
             containers,
