@@ -16,9 +16,19 @@ pub struct Quantity {
     unscaled: i128,
     /// Power of ten.
     exponent: i32,
-    /// Whether Kubernetes holds it in 64 bits, and not as a number of any length: the two overflow differently.
-    in_64_bits: bool,
+    held: Held,
     format: QuantityFormat,
+}
+
+/// How Kubernetes holds an amount: each overflows differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// In 64 bits.
+    Small,
+    /// As billionths of any length.
+    Long,
+    /// As the largest binary amount there is, as more was written.
+    Capped,
 }
 
 /// How a [`Quantity`] is printed.
@@ -80,7 +90,7 @@ impl Quantity {
         let most = Self::from_units(i64::MAX as u64);
         Self::parse_signed(text)
             .ok()
-            .filter(|quantity| !quantity.is_negative() && !quantity.is_capped() && *quantity <= most)
+            .filter(|quantity| !quantity.is_negative() && quantity.held != Held::Capped && *quantity <= most)
             .ok_or_else(|| QuantityError(text.to_owned()))
     }
 
@@ -101,13 +111,10 @@ impl Quantity {
             return None;
         }
         let whole = whole.trim_start_matches('0');
-        let digits = whole.len().max(1) as i64 + fraction.len() as i64;
-        let places = i32::try_from(fraction.len()).ok()?;
-        let amount: i128 = format!("0{whole}{fraction}").parse().ok()?;
         let suffix = Suffix::parse(suffix)?;
-        let mut quantity = match Self::in_64_bits(amount, places, digits, whole, &suffix) {
+        let mut quantity = match Self::small(whole, fraction, &suffix) {
             Some(quantity) => quantity,
-            None => Self::of_any_length(amount, places, suffix)?,
+            None => Self::long(whole, fraction, &suffix)?,
         };
         if text.starts_with('-') {
             quantity.unscaled = -quantity.unscaled;
@@ -116,13 +123,13 @@ impl Quantity {
     }
 
     /// What is short enough to be held in 64 bits without further thought.
-    fn in_64_bits(amount: i128, places: i32, digits: i64, whole: &str, suffix: &Suffix) -> Option<Self> {
+    fn small(whole: &str, fraction: &str, suffix: &Suffix) -> Option<Self> {
+        let places = i32::try_from(fraction.len()).ok()?;
+        let digits = whole.len().max(1) as i64;
         let (exponent, factor, spare, format) = match *suffix {
-            Suffix::PowerOfTen(power, format) => (power, 1, SAFE_DIGITS - digits, format),
+            Suffix::PowerOfTen(power, format) => (power, 1, SAFE_DIGITS - digits - i64::from(places), format),
             Suffix::PowerOfTwo(power) if places == 0 => {
-                let digits_of_factor = i64::from(power * 3 / 10);
-                let spare = 15 - whole.len().max(1) as i64 - digits_of_factor - 1;
-                (0, 1_i64 << power, spare, QuantityFormat::BinarySi)
+                (0, 1_i64 << power, 15 - digits - i64::from(power * 3 / 10) - 1, QuantityFormat::BinarySi)
             }
             Suffix::PowerOfTwo(_) => return None,
         };
@@ -130,29 +137,55 @@ impl Quantity {
         if spare < 0 || exponent < FINEST {
             return None;
         }
-        let unscaled = i64::try_from(amount).ok()?.checked_mul(factor)?.into();
-        Some(Self { unscaled, exponent, in_64_bits: true, format })
+        let unscaled = format!("0{whole}{fraction}").parse::<i64>().ok()?.checked_mul(factor)?.into();
+        Some(Self { unscaled, exponent, held: Held::Small, format })
     }
 
-    fn of_any_length(amount: i128, places: i32, suffix: Suffix) -> Option<Self> {
-        let (amount, exponent, format) = match suffix {
-            Suffix::PowerOfTen(power, format) => (amount, power.checked_sub(places)?, format),
-            Suffix::PowerOfTwo(power) => (amount.checked_mul(1 << power)?, -places, QuantityFormat::BinarySi),
-        };
-        let mut quantity = Self { unscaled: 0, exponent: FINEST, in_64_bits: false, format };
-        quantity.unscaled = match FINEST.checked_sub(exponent)? {
-            _ if amount == 0 => 0,
-            finer @ 1.. => power_of_ten(finer).map_or(1, |divisor| div_ceil(amount, divisor)),
-            coarser => amount.checked_mul(power_of_ten(-coarser)?)?,
-        };
-        if format == QuantityFormat::BinarySi {
-            if quantity.unscaled > i128::from(i64::MAX) * 1_000_000_000 {
-                (quantity.unscaled, quantity.exponent) = (i64::MAX.into(), 0);
-            } else if quantity.unscaled < 1_000_000_000 && quantity.unscaled > 0 {
-                quantity.format = QuantityFormat::DecimalSi;
+    /// Up to 38 digits besides zeros at the end.
+    fn long(whole: &str, fraction: &str, suffix: &Suffix) -> Option<Self> {
+        let all = format!("0{whole}{fraction}");
+        let digits = all.trim_end_matches('0');
+        let zeros = i32::try_from(all.len() - digits.len()).ok()? - i32::try_from(fraction.len()).ok()?;
+        let amount: i128 = format!("0{digits}").parse().ok()?;
+        let held = Held::Long;
+        match *suffix {
+            Suffix::PowerOfTen(power, format) => {
+                Self { unscaled: amount, exponent: power.checked_add(zeros)?, held, format }.at_least_billionths()
+            }
+            Suffix::PowerOfTwo(power) => {
+                let size = amount as f64 * 10_f64.powi(zeros) * 2_f64.powi(power);
+                if size > 1e20 {
+                    return Some(Self::LARGEST_BINARY);
+                }
+                let unscaled = amount.checked_mul(1 << power)?;
+                let quantity = Self { unscaled, exponent: zeros, held, format: QuantityFormat::BinarySi }
+                    .at_least_billionths()?;
+                Some(match quantity {
+                    _ if quantity > Self::LARGEST_BINARY => Self::LARGEST_BINARY,
+                    _ if unscaled > 0 && quantity < Self::from_units(1) => {
+                        Self { format: QuantityFormat::DecimalSi, ..quantity }
+                    }
+                    _ => quantity,
+                })
             }
         }
-        Some(quantity)
+    }
+
+    const LARGEST_BINARY: Self = Self {
+        unscaled: i64::MAX as i128,
+        exponent: 0,
+        held: Held::Capped,
+        format: QuantityFormat::BinarySi,
+    };
+
+    /// A positive amount rounded up to billionths, if it is finer.
+    fn at_least_billionths(self) -> Option<Self> {
+        let finer = FINEST.checked_sub(self.exponent)?;
+        if finer <= 0 || self.unscaled == 0 {
+            return Some(self);
+        }
+        let unscaled = power_of_ten(finer).map_or(1, |divisor| div_ceil(self.unscaled, divisor));
+        Some(Self { unscaled, exponent: FINEST, ..self })
     }
 
     /// An amount of whole units.
@@ -160,19 +193,19 @@ impl Quantity {
         Self {
             unscaled: units.into(),
             exponent: 0,
-            in_64_bits: i64::try_from(units).is_ok(),
+            held: if i64::try_from(units).is_ok() { Held::Small } else { Held::Long },
             format: QuantityFormat::DecimalSi,
         }
     }
 
     /// An amount of thousandths, e.g. millicores.
     pub fn from_milli(milli: i64, format: QuantityFormat) -> Self {
-        Self { unscaled: milli.into(), exponent: -3, in_64_bits: true, format }
+        Self { unscaled: milli.into(), exponent: -3, held: Held::Small, format }
     }
 
     /// An amount of billionths, e.g. nanocores.
     pub fn from_nano(nano: i64) -> Self {
-        Self { unscaled: nano.into(), exponent: FINEST, in_64_bits: true, format: QuantityFormat::DecimalSi }
+        Self { unscaled: nano.into(), exponent: FINEST, held: Held::Small, format: QuantityFormat::DecimalSi }
     }
 
     /// An amount of bytes, printed as `64Mi` where that is exact.
@@ -189,9 +222,9 @@ impl Quantity {
             factor.map_or(i128::MAX, |factor| quantity.unscaled.saturating_mul(factor))
         };
         let unscaled = aligned(self).saturating_add(aligned(other));
-        let in_64_bits = self.in_64_bits && other.in_64_bits && i64::try_from(unscaled).is_ok();
+        let small = self.held == Held::Small && other.held == Held::Small && i64::try_from(unscaled).is_ok();
         let format = if self.unscaled == 0 { other.format } else { self.format };
-        Self { unscaled, exponent, in_64_bits, format }
+        Self { unscaled, exponent, held: if small { Held::Small } else { Held::Long }, format }
     }
 
     /// Thousandths rounded up, e.g. millicores; 0 for negative amounts, at most `u64::MAX`.
@@ -241,47 +274,50 @@ impl Quantity {
     }
 
     fn scaled_value(self, exponent: i32) -> i64 {
-        let difference = self.exponent - exponent;
-        let low_bits = self.unscaled as i64;
-        match (self.in_64_bits, difference) {
-            (_, 0) => low_bits,
-            (true, 1..) => u32::try_from(difference)
-                .ok()
-                .and_then(|power| 10_i64.checked_pow(power))
-                .and_then(|factor| low_bits.checked_mul(factor))
-                .unwrap_or(0),
-            (true, _) => away_from_zero(low_bits, power_of_ten(-difference)),
-            (false, 1..) => low_bits.wrapping_mul(wrapping_power_of_ten(difference)),
-            (false, _) => {
-                let Some(divisor) = power_of_ten(-difference) else { return 1 };
-                match i64::try_from(divisor) {
-                    // this rounds negative amounts up as well, one too far
-                    Ok(divisor) if self.unscaled < i64::MAX.into() => {
-                        low_bits / divisor + i64::from(low_bits % divisor != 0)
-                    }
-                    _ => div_ceil(self.unscaled, divisor) as i64,
-                }
+        match self.held {
+            Held::Small => scaled_64_bits(self.unscaled as i64, self.exponent - exponent),
+            Held::Capped => (self.unscaled as i64).wrapping_mul(wrapping_power_of_ten(-exponent)),
+            Held::Long => self.scaled_billionths(exponent),
+        }
+    }
+
+    /// Of billionths of any length: divided, and rounded up, for negative amounts as well and then one too far.
+    fn scaled_billionths(self, exponent: i32) -> i64 {
+        let coarser = self.exponent - FINEST;
+        let billionths = power_of_ten(coarser).and_then(|factor| self.unscaled.checked_mul(factor));
+        let divisor = wrapping_power_of_ten(exponent - FINEST);
+        if self.unscaled < 0 || billionths.is_some_and(|amount| amount < i64::MAX.into()) {
+            let low_bits = (self.unscaled as i64).wrapping_mul(wrapping_power_of_ten(coarser));
+            return low_bits / divisor + i64::from(low_bits % divisor != 0);
+        }
+        match billionths {
+            Some(amount) => div_ceil(amount, divisor.into()) as i64,
+            None => {
+                let (unscaled, factor) = match self.exponent - exponent {
+                    finer @ ..0 => (div_ceil(self.unscaled, power_of_ten(-finer).unwrap_or(i128::MAX)), 1),
+                    coarser => (self.unscaled, wrapping_power_of_ten(coarser)),
+                };
+                (unscaled as i64).wrapping_mul(factor)
             }
         }
     }
 
     /// The nearest number, by the way Kubernetes gets at it: digits times a power of ten.
     pub fn approximate_f64(self) -> f64 {
-        let digits = self.unscaled as f64;
-        match self.exponent {
-            0 => digits,
-            power => digits * format!("1e{power}").parse::<f64>().unwrap_or(f64::NAN),
+        let power_of_ten = |power: i32| format!("1e{power}").parse::<f64>().unwrap_or(f64::NAN);
+        match self.held {
+            Held::Long if self.unscaled != 0 => {
+                let billionths = format!("{}e{}", self.unscaled, self.exponent - FINEST);
+                billionths.parse::<f64>().unwrap_or(f64::NAN) * power_of_ten(FINEST)
+            }
+            _ if self.exponent == 0 => self.unscaled as f64,
+            _ => self.unscaled as f64 * power_of_ten(self.exponent),
         }
     }
 
     /// Whether it is below zero.
     pub fn is_negative(self) -> bool {
         self.unscaled < 0
-    }
-
-    /// Whether more was written than is ever kept of a binary amount.
-    fn is_capped(self) -> bool {
-        !self.in_64_bits && self.exponent == 0 && self.format == QuantityFormat::BinarySi
     }
 
     fn is_whole(self) -> bool {
@@ -320,9 +356,23 @@ fn power_of_ten(power: i32) -> Option<i128> {
     10_i128.checked_pow(u32::try_from(power).ok()?)
 }
 
-/// 10 to a positive power as 64 bits of a converted floating point number: too large ones are the smallest number.
+/// 10 to a power of at least 0, of which 64 bits are kept.
 fn wrapping_power_of_ten(power: i32) -> i64 {
-    u32::try_from(power).ok().and_then(|power| 10_i64.checked_pow(power)).unwrap_or(i64::MIN)
+    (0..power.min(64)).fold(1_i64, |product, _| product.wrapping_mul(10))
+}
+
+/// An amount moved by powers of ten; too large ones wrap around or are 0, finer ones are rounded away from zero.
+fn scaled_64_bits(amount: i64, power: i32) -> i64 {
+    match power {
+        ..0 => away_from_zero(amount, power_of_ten(-power)),
+        // these are multiplied in one go, without a look at the outcome
+        0..=3 | 6 | 9 => amount.wrapping_mul(wrapping_power_of_ten(power)),
+        _ => u32::try_from(power)
+            .ok()
+            .and_then(|power| 10_i64.checked_pow(power))
+            .and_then(|factor| amount.checked_mul(factor))
+            .unwrap_or(0),
+    }
 }
 
 /// A positive or zero amount divided, rounded up.
@@ -498,6 +548,12 @@ mod tests {
         check("9223372036854775807", -1000);
         check("8Ei", -1000);
         check("-8Ei", 1000);
+        check("68091990085030050", -5_694_986_209_808_156_464);
+        check("-5009000790071204200008089Mi", 1000);
+        check("02040600040040080e3", -6_988_552_141_680_229_376);
+        check("20025086004200340048E", 32_237_534_125_752_320);
+        check("-400300480008200102.0065550809e30", -4_896_221_355_293);
+        check("1234567890123456789e70", 0);
         check("99999999999999999999", 7_766_279_631_452_241_919_i64.wrapping_mul(1000));
         check("1e-12", 1);
     }
