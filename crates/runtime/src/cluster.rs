@@ -11,6 +11,7 @@ use crate::network::Network;
 use crate::pod::{Pod, Workload, WorkloadKind};
 use crate::process::Spawner;
 use crate::resolve::ServiceNames;
+use crate::scaled_by::ScaledBy;
 use crate::status::PodStatus;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -53,6 +54,8 @@ pub(crate) struct Cluster {
     pub(crate) guard: Option<Guard>,
     pub(crate) events: Events,
     pub(crate) workloads: Vec<Arc<Workload>>,
+    /// What autoscalers last said of themselves.
+    pub(crate) scaled_by: ScaledBy,
     pub(crate) pods: Mutex<BTreeMap<(String, String), Arc<Pod>>>,
     pub(crate) endpoints: watch::Sender<Arc<Vec<Endpoints>>>,
     /// Everything is being ended: what single containers leave behind is looked for once, at the end.

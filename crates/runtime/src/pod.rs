@@ -8,6 +8,7 @@ use crate::child::Process;
 use crate::cluster::{Cluster, Node, now_ms};
 use crate::container::ContainerTask;
 use crate::status::{ContainerState, ContainerStatus, PodPhase, PodStatus};
+use crate::traffic::Traffic;
 use crate::usage::UsageFloor;
 use crate::{dapr, kafka, names};
 use std::collections::BTreeMap;
@@ -161,6 +162,8 @@ pub(crate) struct Pod {
     stop_sidecars: watch::Sender<bool>,
     /// When the pod was told to end.
     told_to_end: OnceLock<Instant>,
+    /// The connections that reach it through Services.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Pod {
@@ -192,6 +195,7 @@ impl Pod {
             annotations: workload.template.annotations.clone(),
             images: images.collect(),
         };
+        let created_ms = now_ms();
         let status = PodStatus {
             pod: Arc::new(reference),
             ip,
@@ -202,7 +206,8 @@ impl Pod {
             phase: PodPhase::Pending,
             ready: false,
             ready_since_ms: None,
-            created_ms: now_ms(),
+            ready_changed_ms: created_ms,
+            created_ms,
             initialized_ms: None,
             deleted_ms: None,
             init_containers: workload.init.iter().map(waiting).collect(),
@@ -220,6 +225,7 @@ impl Pod {
             stop: watch::channel(false).0,
             stop_sidecars: watch::channel(false).0,
             told_to_end: OnceLock::new(),
+            traffic: Arc::default(),
         }
     }
 
@@ -261,11 +267,26 @@ impl Pod {
         }
     }
 
-    /// Tells the pod to end: no new connection reaches it from now on.
-    pub(crate) fn end(&self, cluster: &Cluster) {
+    /// Takes the pod out of its Services: no new connection reaches it from now on.
+    pub(crate) fn retire(&self, cluster: &Cluster) {
         cluster.update(self, |status| {
             status.deleted_ms.get_or_insert_with(now_ms);
         });
+    }
+
+    /// Waits for the requests that are under way, and then tells the pod to end.
+    pub(crate) async fn end_drained(self: Arc<Self>, cluster: Arc<Cluster>) {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            () = self.traffic.drained(self.workload.template.termination_grace_period) => self.end(&cluster),
+            // Everything ends: nobody waits for this one.
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Tells the pod to end, and takes it out of its Services if it still is there.
+    pub(crate) fn end(&self, cluster: &Cluster) {
+        self.retire(cluster);
         let _ = self.told_to_end.set(Instant::now());
         self.stop.send_replace(true);
     }

@@ -3,17 +3,18 @@
 //! Input: listening sockets and the current endpoints. Output: bytes, both ways, unchanged. Each connection goes to the
 //! next ready pod in turn; one that does not answer is passed over; without a ready pod the connection is reset at
 //! once. Connections that the limit of open files has no room for wait until others end. Requests inside a connection
-//! are not looked at, and established connections stay where they are.
+//! are not looked at, and established connections stay where they are; the pod is told when bytes move in them.
 
 use crate::cluster::Cluster;
 use crate::events::About;
 use crate::open_files::OpenFiles;
+use crate::traffic::Carried;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tidewatch_manifest::Endpoints;
+use tidewatch_manifest::{Endpoints, PodRef};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -51,18 +52,18 @@ impl Backends {
     }
 
     /// The ready pods, beginning with the one whose turn it is.
-    fn in_turn(&self) -> Vec<SocketAddr> {
+    fn in_turn(&self) -> Vec<(SocketAddr, Arc<PodRef>)> {
         let endpoints = Arc::clone(&self.endpoints.borrow());
         let own =
             |service: &&Endpoints| service.namespace == self.namespace && service.service == self.service;
-        let mut ready: Vec<SocketAddr> = endpoints
+        let mut ready: Vec<(SocketAddr, Arc<PodRef>)> = endpoints
             .iter()
             .find(own)
             .into_iter()
             .flat_map(|service| service.addresses.iter().filter(|address| address.ready))
             .filter_map(|address| {
                 let port = address.ports.iter().find(|port| port.name == self.port)?;
-                Some(SocketAddr::new(address.ip, port.port))
+                Some((SocketAddr::new(address.ip, port.port), Arc::clone(&address.pod)))
             })
             .collect();
         if !ready.is_empty() {
@@ -72,10 +73,12 @@ impl Backends {
         ready
     }
 
-    async fn connect(&self) -> Option<TcpStream> {
-        for address in self.in_turn() {
+    async fn connect(&self, cluster: &Cluster) -> Option<Carried<TcpStream>> {
+        for (address, pod) in self.in_turn() {
+            let Some(pod) = cluster.pod(&pod.namespace, &pod.name) else { continue };
             if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                return Some(stream);
+                let _ = stream.set_nodelay(true);
+                return Some(pod.traffic.carry(stream));
             }
         }
         None
@@ -102,13 +105,13 @@ impl Backends {
         Arc::clone(&cluster.connections).acquire_owned().await.ok()
     }
 
-    async fn carry(&self, mut client: TcpStream) {
-        let Some(mut pod) = self.connect().await else {
+    async fn carry(&self, cluster: &Cluster, mut client: TcpStream) {
+        let Some(mut pod) = self.connect(cluster).await else {
             // Closing with a reset says "refused" sooner than an orderly end would.
             let _ = client.set_zero_linger();
             return;
         };
-        let _ = (client.set_nodelay(true), pod.set_nodelay(true));
+        let _ = client.set_nodelay(true);
         let _ = copy_bidirectional(&mut client, &mut pod).await;
     }
 }
@@ -131,9 +134,9 @@ pub(crate) async fn serve(listener: TcpListener, backends: Arc<Backends>, cluste
             Ok((client, _)) => {
                 // Asked for only now: a port that waits for its next client must not hold the place of one.
                 let Some(place) = backends.place(&cluster).await else { return };
-                let backends = Arc::clone(&backends);
+                let (backends, cluster) = (Arc::clone(&backends), Arc::clone(&cluster));
                 connections.spawn(async move {
-                    backends.carry(client).await;
+                    backends.carry(&cluster, client).await;
                     drop((permit, place));
                 });
             }

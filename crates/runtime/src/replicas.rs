@@ -20,13 +20,19 @@ pub(crate) const MOST_REPLICAS: u32 = 500;
 /// The number a Deployment begins with: `spec.replicas` or 1, within the bounds of its autoscaler.
 pub(crate) fn initial(manifests: &Manifests, deployment: &Deployment) -> u32 {
     let asked = deployment.replicas.unwrap_or(1);
-    let Some(autoscaler) = manifests.autoscaler_of(deployment) else { return asked.min(MOST_REPLICAS) };
+    let (namespace, name) = (&deployment.meta.namespace, &deployment.meta.name);
+    let scaled = manifests.scaled_objects.iter().find(|object| {
+        object.target_kind == "Deployment"
+            && object.meta.namespace == *namespace
+            && object.target_name == *name
+    });
+    let bounds = match (manifests.autoscaler_of(deployment), scaled) {
+        (Some(autoscaler), _) => (autoscaler.min_replicas, autoscaler.max_replicas),
+        (None, Some(object)) => (object.min_replicas, object.max_replicas),
+        (None, None) => return asked.min(MOST_REPLICAS),
+    };
     // An autoscaler leaves a Deployment with zero replicas alone.
-    if asked == 0 {
-        0
-    } else {
-        asked.clamp(autoscaler.min_replicas, autoscaler.max_replicas).min(MOST_REPLICAS)
-    }
+    if asked == 0 { 0 } else { asked.clamp(bounds.0, bounds.1.max(bounds.0)).min(MOST_REPLICAS) }
 }
 
 /// Keeps the tasks of pods; changes of one Deployment happen one after the other.
@@ -95,7 +101,8 @@ impl Replicas {
             ranked.sort_by(|one, other| one.0.cmp(&other.0));
             for (_, pod) in ranked.into_iter().take(now - wanted) {
                 cluster.events.normal(about, "SuccessfulDelete", format!("Deleted pod: {}", pod.name));
-                pod.end(cluster);
+                pod.retire(cluster);
+                tasks.spawn(pod.end_drained(Arc::clone(cluster)));
             }
         }
         Ok(())

@@ -4,8 +4,9 @@
 //! endpoints, states, events, logs, metrics. What happens inside is in the modules it puts together here.
 
 use crate::cluster::{Cluster, Node, now_ms};
-use crate::events::RuntimeEvent;
+use crate::events::{About, RuntimeEvent};
 use crate::guard::{Guard, GuardCommand, kill_marked};
+use crate::inventory::{self, DeploymentStatus, NodeStatus};
 use crate::network::Network;
 use crate::open_files::OpenFiles;
 use crate::plan::Planned;
@@ -13,16 +14,18 @@ use crate::pod::Workload;
 use crate::process::Spawner;
 use crate::replicas::Replicas;
 use crate::resolve::ExternalService;
+use crate::scale::ScaleState;
+use crate::scaled_by::AutoscalerStatus;
 use crate::services::{Exposed, Opened};
 use crate::status::PodStatus;
-use crate::usage::Meter;
+use crate::usage::{ContainerReading, Meter, NodeReading};
 use crate::{RuntimeError, cadvisor, data_folder, kafka, kube_state, logs, names, node_exporter};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use tidewatch_manifest::{Endpoints, Manifests, Settings};
+use tidewatch_manifest::{Autoscaler, Endpoints, Manifests, Settings};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -116,6 +119,7 @@ impl Runtime {
             connections: Arc::new(Semaphore::new(files.connections())),
             guard,
             events: Default::default(),
+            scaled_by: Default::default(),
             pods: Mutex::default(),
             endpoints: watch::channel(Arc::default()).0,
             ending: false.into(),
@@ -164,6 +168,21 @@ impl Runtime {
         self.cluster.pods().iter().map(|pod| pod.status().clone()).collect()
     }
 
+    /// All Deployments as they are now, those without pods included, in the order of the manifests.
+    pub fn deployments(&self) -> Vec<DeploymentStatus> {
+        inventory::deployments(&self.cluster)
+    }
+
+    /// The autoscalers of the manifests, those that ScaledObjects become included, as they are written.
+    pub fn autoscalers(&self) -> Vec<Autoscaler> {
+        self.cluster.manifests.all_autoscalers()
+    }
+
+    /// The machine as a node.
+    pub fn node(&self) -> NodeStatus {
+        inventory::node(&self.cluster)
+    }
+
     /// What happened lately, the latest last; at most 1,000 kinds of events.
     pub fn events(&self) -> Vec<RuntimeEvent> {
         self.cluster.events.list()
@@ -202,6 +221,52 @@ impl Runtime {
             RuntimeError::NoSuchDeployment { namespace: namespace.to_owned(), name: deployment.to_owned() }
         })?;
         self.replicas.scale(&self.cluster, workload, replicas)
+    }
+
+    /// The number of replicas and the pods of a Deployment, as an autoscaler looks at them.
+    ///
+    /// # Errors
+    /// When there is no such Deployment.
+    pub fn scale_state(&self, namespace: &str, deployment: &str) -> Result<ScaleState, RuntimeError> {
+        let workload = self.workload(namespace, deployment).ok_or_else(|| {
+            RuntimeError::NoSuchDeployment { namespace: namespace.to_owned(), name: deployment.to_owned() }
+        })?;
+        Ok(ScaleState::of(&self.cluster, workload))
+    }
+
+    /// The CPU and memory counters of all running containers. Reads `/proc` once, and two files of each process: takes a
+    /// millisecond or two.
+    pub fn container_usage(&self) -> Vec<ContainerReading> {
+        self.meter.running(&self.cluster).iter().filter_map(|running| running.reading()).collect()
+    }
+
+    /// The CPU and memory counters of the machine.
+    pub fn node_usage(&self) -> NodeReading {
+        let (cpu_seconds_total, working_set_bytes) = node_exporter::used();
+        NodeReading { name: self.cluster.node.name.clone(), cpu_seconds_total, working_set_bytes }
+    }
+
+    /// Keeps what an autoscaler says of itself, for [`Runtime::kube_state_metrics`].
+    pub fn set_autoscaler_status(&self, namespace: &str, name: &str, status: AutoscalerStatus) {
+        self.cluster.scaled_by.set(namespace, name, status);
+    }
+
+    /// Adds what happened to an object to [`Runtime::events`], e.g. `SuccessfulRescale` of a HorizontalPodAutoscaler.
+    pub fn add_event(
+        &self,
+        warning: bool,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        reason: &str,
+        message: &str,
+    ) {
+        let about = About { kind, namespace, name };
+        if warning {
+            self.cluster.events.warning(about, reason, message);
+        } else {
+            self.cluster.events.normal(about, reason, message);
+        }
     }
 
     /// What a container printed in its current run (or its last one, while it waits to be started again); without

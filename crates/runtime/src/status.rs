@@ -23,6 +23,8 @@ pub struct PodStatus {
     pub ready: bool,
     /// Since when it is ready, in milliseconds since the Unix epoch.
     pub ready_since_ms: Option<i64>,
+    /// When it last became ready or stopped being it (at first: when it was made), in milliseconds since the Unix epoch.
+    pub ready_changed_ms: i64,
     /// When it was made, in milliseconds since the Unix epoch.
     pub created_ms: i64,
     /// When all init containers had ended, in milliseconds since the Unix epoch.
@@ -174,6 +176,7 @@ impl PodStatus {
         if ready != self.ready {
             self.ready = ready;
             self.ready_since_ms = ready.then_some(now_ms);
+            self.ready_changed_ms = now_ms;
         }
         if self.pod.phase != self.phase.as_str() {
             let mut pod = PodRef::clone(&self.pod);

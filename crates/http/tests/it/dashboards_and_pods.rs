@@ -60,6 +60,7 @@ fn pod() -> PodStatus {
         phase: PodPhase::Running,
         ready: false,
         ready_since_ms: None,
+        ready_changed_ms: NOW + 250,
         created_ms: NOW + 250,
         initialized_ms: Some(NOW + 300),
         deleted_ms: None,

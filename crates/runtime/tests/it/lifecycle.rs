@@ -1,6 +1,8 @@
 //! Pods come, are probed, crash, come again, and go.
 
-use crate::world::{SERVER, World, alive, ask, deployment, fixture, processes_with, runs, serves, service};
+use crate::world::{
+    SERVER, World, alive, ask, deployment, fixture, get, processes_with, runs, serves, service,
+};
 use std::time::{Duration, Instant};
 use tidewatch_runtime::{ContainerState, PodPhase};
 
@@ -41,6 +43,51 @@ async fn replicas_become_ready_and_go_in_order() {
     world.runtime.shutdown().await;
     assert!(pids.iter().all(|pid| !alive(*pid)));
     assert_eq!(world.runtime.pods(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_goes_answers_what_it_was_asked() {
+    // The fixture ends at SIGTERM at once: only the runtime can let it finish.
+    let manifests = deployment("web", 1, "", SERVER) + &service("web");
+    let world = World::start(&manifests, &serves("web"), &[("shop/web", 0)]);
+    let pod = world.ready("web", 1).await.remove(0);
+    let address = world.runtime.exposed()[0].address;
+    let asked = std::thread::spawn(move || get(address, "/slow/1500"));
+    world
+        .until("the request is under way", || {
+            let log = world.runtime.log("shop", &pod.pod.name, None, None).unwrap();
+            String::from_utf8_lossy(&log).contains("slow").then_some(())
+        })
+        .await;
+    world.runtime.scale("shop", "web", 0).unwrap();
+    assert_eq!(world.ready_addresses("web"), 0, "no new one reaches it");
+    let state = world.runtime.scale_state("shop", "web").unwrap();
+    assert_eq!((state.spec_replicas, state.status_replicas, state.pods.len()), (0, 0, 1));
+    assert!(state.pods[0].deleted_ms.is_some());
+    world.until("gone", || world.pods("web").is_empty().then_some(())).await;
+    assert_eq!(asked.join().unwrap(), Some((200, String::new())));
+    world.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_autoscaler_sees_the_number_and_the_pods() {
+    let world = World::start(&deployment("web", 2, "", SERVER), &serves("web"), &[]);
+    let first = world.runtime.scale_state("shop", "web").unwrap();
+    assert_eq!((first.spec_replicas, first.status_replicas), (2, 2));
+    assert_eq!(first.selector.match_labels["app"], "web");
+    let unready = first.pods.iter().find(|pod| !pod.ready);
+    if let Some(pod) = unready {
+        assert_eq!(pod.ready_changed_ms, pod.created_ms, "it was never ready");
+    }
+    world.ready("web", 2).await;
+    let pods = world.runtime.scale_state("shop", "web").unwrap().pods;
+    assert!(
+        pods.iter().all(|pod| pod.ready && Some(pod.ready_changed_ms) == pod.ready_since_ms),
+        "{pods:#?}"
+    );
+    let error = world.runtime.scale_state("shop", "wep").unwrap_err().to_string();
+    assert!(error.contains("no Deployment shop/wep"), "{error}");
+    world.runtime.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

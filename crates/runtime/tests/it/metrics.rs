@@ -1,6 +1,7 @@
 //! The metrics of the shipped dashboards and rules are there, with the labels they select by.
 
 use crate::world::{SERVER, World, ask, deployment, runs, serves, service};
+use tidewatch_runtime::{AutoscalerCondition, AutoscalerCurrent, AutoscalerStatus};
 
 /// The value of the only series of that name that has all of these label pairs.
 fn value(page: &str, name: &str, labels: &[&str]) -> Option<f64> {
@@ -127,8 +128,9 @@ async fn objects_are_told_as_kube_state_metrics_tells_them() {
     let hpa = "horizontalpodautoscaler=\"web-hpa\"";
     check(&page, "kube_horizontalpodautoscaler_spec_min_replicas", &[hpa], 2.0);
     check(&page, "kube_horizontalpodautoscaler_spec_max_replicas", &[hpa], 5.0);
-    check(&page, "kube_horizontalpodautoscaler_status_current_replicas", &[hpa], 2.0);
-    check(&page, "kube_horizontalpodautoscaler_status_desired_replicas", &[hpa], 2.0);
+    check(&page, "kube_horizontalpodautoscaler_status_current_replicas", &[hpa], 0.0);
+    check(&page, "kube_horizontalpodautoscaler_status_desired_replicas", &[hpa], 0.0);
+    assert_eq!(value(&page, "kube_horizontalpodautoscaler_status_condition", &[hpa]), None);
     check(
         &page,
         "kube_horizontalpodautoscaler_spec_target_metric",
@@ -296,5 +298,71 @@ async fn everything_that_dashboards_and_rules_use_is_there() {
             assert!(page.lines().any(has), "{section}: no series of {name} with {labels:?}");
         }
     }
+    world.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn autoscalers_are_told_as_they_tell_of_themselves() {
+    let scaled = "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: lag, namespace: shop}\n\
+                  spec: {scaleTargetRef: {name: web}, minReplicaCount: 2, maxReplicaCount: 4,\n  triggers: [{type: kafka, \
+                  metadata: {bootstrapServers: 'k:1', consumerGroup: g, topic: t, lagThreshold: '20'}}]}\n";
+    let world = World::start(&(deployment("web", 1, "", SERVER) + scaled), &serves("web"), &[]);
+    world.ready("web", 2).await;
+    let status = AutoscalerStatus {
+        current_replicas: 2,
+        desired_replicas: 3,
+        last_scale_ms: None,
+        conditions: vec![AutoscalerCondition { kind: "AbleToScale".into(), status: "True".into() }],
+        metrics: vec![AutoscalerCurrent {
+            name: "s0-kafka-t".into(),
+            container: None,
+            value: None,
+            average_value: Some(22.5),
+            average_utilization: None,
+        }],
+    };
+    world.runtime.set_autoscaler_status("shop", "keda-hpa-lag", status);
+    let mut page = String::new();
+    world.runtime.kube_state_metrics(&mut page);
+    well_formed(&page);
+    let hpa = "horizontalpodautoscaler=\"keda-hpa-lag\"";
+    let (metric, average) = ("metric_name=\"s0-kafka-t\"", "metric_target_type=\"average\"");
+    let check = |name: &str, labels: &[&str], expected: f64| {
+        let labels: Vec<&str> = labels.iter().copied().chain([hpa]).collect();
+        check(&page, &format!("kube_horizontalpodautoscaler_{name}"), &labels, expected);
+    };
+    check("spec_min_replicas", &[], 2.0);
+    check("spec_max_replicas", &[], 4.0);
+    check("status_current_replicas", &[], 2.0);
+    check("status_desired_replicas", &[], 3.0);
+    check("spec_target_metric", &[metric, average], 20.0);
+    check("status_target_metric", &[metric, average], 22.5);
+    for (status, expected) in [("true", 1.0), ("false", 0.0), ("unknown", 0.0)] {
+        let labels = ["condition=\"AbleToScale\"", &format!("status=\"{status}\"")];
+        check("status_condition", &labels, expected);
+    }
+    check("info", &["scaletargetref_kind=\"Deployment\"", "scaletargetref_name=\"web\""], 1.0);
+    world.runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_rise_with_use_and_begin_anew_with_each_run() {
+    let world = World::start(&deployment("web", 1, "", SERVER), &serves("web"), &[]);
+    let pod = world.ready("web", 1).await.remove(0);
+    let reading = || world.runtime.container_usage().into_iter().next();
+    let first = reading().unwrap();
+    assert_eq!((first.pod.name.as_str(), first.container.as_str()), (pod.pod.name.as_str(), "main"));
+    assert_eq!((first.restarts, first.pod.labels["app"].as_str()), (0, "web"));
+    assert!(first.working_set_bytes > 100_000, "{first:?}");
+    ask(&pod, "/spin/300");
+    let second = reading().unwrap();
+    assert!(second.cpu_seconds_total >= first.cpu_seconds_total + 0.2, "{first:?} {second:?}");
+    assert_eq!(second.started_ms, first.started_ms);
+    ask(&pod, "/exit/1");
+    let again = world.until("a new run", || reading().filter(|reading| reading.restarts == 1)).await;
+    assert!(again.started_ms > first.started_ms && again.cpu_seconds_total < 0.2, "{again:?}");
+    let node = world.runtime.node_usage();
+    assert_eq!(node.name, world.runtime.node_name());
+    assert!(node.cpu_seconds_total > 1.0 && node.working_set_bytes > 10_000_000, "{node:?}");
     world.runtime.shutdown().await;
 }
