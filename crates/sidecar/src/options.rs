@@ -7,6 +7,7 @@ use crate::SidecarError;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
+use tidewatch_manifest::Quantity;
 
 /// How a sidecar is started. Defaults are daprd's, except that it listens on loopback.
 #[derive(Clone, Debug)]
@@ -123,17 +124,12 @@ impl SidecarOptions {
         text.split(',').filter(|part| !part.trim().is_empty()).map(parse).collect()
     }
 
-    /// Reads `--max-body-size`: a quantity of bytes such as `4Mi`.
+    /// Reads `--max-body-size`: a quantity of bytes as Kubernetes writes them, such as `4Mi`.
     ///
     /// # Errors
     /// When it is no quantity of at least one byte.
     pub fn parse_body_size(text: &str) -> Result<usize, SidecarError> {
-        let (digits, factor) = match text.find(|c: char| !c.is_ascii_digit()) {
-            None => (text, Some(1)),
-            Some(at) => (&text[..at], unit_of(&text[at..])),
-        };
-        let bytes =
-            digits.parse::<usize>().ok().zip(factor).and_then(|(count, factor)| count.checked_mul(factor));
+        let bytes = Quantity::parse(text).ok().and_then(|quantity| usize::try_from(quantity.units()).ok());
         bytes.filter(|bytes| *bytes > 0).ok_or_else(|| SidecarError::Option {
             flag: "max-body-size",
             value: text.to_owned(),
@@ -191,18 +187,6 @@ impl SidecarOptions {
     }
 }
 
-fn unit_of(text: &str) -> Option<usize> {
-    Some(match text {
-        "k" => 1_000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +202,9 @@ mod tests {
         size("0", None);
         size("-1", None);
         size("4MB", None);
+        size("1.5Mi", Some(3 << 19));
+        size("2e3", Some(2000));
+        size("", None);
         let addresses =
             SidecarOptions::parse_listen_addresses("127.0.0.1,[::1]").expect("both are addresses");
         assert_eq!(addresses.len(), 2);
