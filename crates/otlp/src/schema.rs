@@ -48,6 +48,22 @@ const fn many(name: &'static str, original_name: &'static str, number: u32, kind
     Field { name, original_name, number, kind, repeated: true }
 }
 
+const fn attributes(number: u32) -> Field {
+    many("attributes", "attributes", number, Kind::Message(&KEY_VALUE))
+}
+
+const fn dropped_attributes(number: u32) -> Field {
+    one("droppedAttributesCount", "dropped_attributes_count", number, Kind::Uint32)
+}
+
+/// What both `Span` and `Link` begin with.
+const TRACE_ID: Field = one("traceId", "trace_id", 1, Kind::Hex);
+const SPAN_ID: Field = one("spanId", "span_id", 2, Kind::Hex);
+const TRACE_STATE: Field = one("traceState", "trace_state", 3, Kind::Text);
+
+/// What both `ResourceSpans` and `ScopeSpans` end with.
+const SCHEMA_URL: Field = one("schemaUrl", "schema_url", 3, Kind::Text);
+
 pub(crate) static REQUEST: Message =
     Message { fields: &[many("resourceSpans", "resource_spans", 1, Kind::Message(&RESOURCE_SPANS))] };
 
@@ -55,22 +71,17 @@ static RESOURCE_SPANS: Message = Message {
     fields: &[
         one("resource", "resource", 1, Kind::Message(&RESOURCE)),
         many("scopeSpans", "scope_spans", 2, Kind::Message(&SCOPE_SPANS)),
-        one("schemaUrl", "schema_url", 3, Kind::Text),
+        SCHEMA_URL,
     ],
 };
 
-static RESOURCE: Message = Message {
-    fields: &[
-        many("attributes", "attributes", 1, Kind::Message(&KEY_VALUE)),
-        one("droppedAttributesCount", "dropped_attributes_count", 2, Kind::Uint32),
-    ],
-};
+static RESOURCE: Message = Message { fields: &[attributes(1), dropped_attributes(2)] };
 
 static SCOPE_SPANS: Message = Message {
     fields: &[
         one("scope", "scope", 1, Kind::Message(&SCOPE)),
         many("spans", "spans", 2, Kind::Message(&SPAN)),
-        one("schemaUrl", "schema_url", 3, Kind::Text),
+        SCHEMA_URL,
     ],
 };
 
@@ -78,23 +89,23 @@ static SCOPE: Message = Message {
     fields: &[
         one("name", "name", 1, Kind::Text),
         one("version", "version", 2, Kind::Text),
-        many("attributes", "attributes", 3, Kind::Message(&KEY_VALUE)),
-        one("droppedAttributesCount", "dropped_attributes_count", 4, Kind::Uint32),
+        attributes(3),
+        dropped_attributes(4),
     ],
 };
 
 static SPAN: Message = Message {
     fields: &[
-        one("traceId", "trace_id", 1, Kind::Hex),
-        one("spanId", "span_id", 2, Kind::Hex),
-        one("traceState", "trace_state", 3, Kind::Text),
+        TRACE_ID,
+        SPAN_ID,
+        TRACE_STATE,
         one("parentSpanId", "parent_span_id", 4, Kind::Hex),
         one("name", "name", 5, Kind::Text),
         one("kind", "kind", 6, Kind::Enumeration(&SPAN_KINDS)),
         one("startTimeUnixNano", "start_time_unix_nano", 7, Kind::Fixed64),
         one("endTimeUnixNano", "end_time_unix_nano", 8, Kind::Fixed64),
-        many("attributes", "attributes", 9, Kind::Message(&KEY_VALUE)),
-        one("droppedAttributesCount", "dropped_attributes_count", 10, Kind::Uint32),
+        attributes(9),
+        dropped_attributes(10),
         many("events", "events", 11, Kind::Message(&EVENT)),
         one("droppedEventsCount", "dropped_events_count", 12, Kind::Uint32),
         many("links", "links", 13, Kind::Message(&LINK)),
@@ -117,18 +128,18 @@ static EVENT: Message = Message {
     fields: &[
         one("timeUnixNano", "time_unix_nano", 1, Kind::Fixed64),
         one("name", "name", 2, Kind::Text),
-        many("attributes", "attributes", 3, Kind::Message(&KEY_VALUE)),
-        one("droppedAttributesCount", "dropped_attributes_count", 4, Kind::Uint32),
+        attributes(3),
+        dropped_attributes(4),
     ],
 };
 
 static LINK: Message = Message {
     fields: &[
-        one("traceId", "trace_id", 1, Kind::Hex),
-        one("spanId", "span_id", 2, Kind::Hex),
-        one("traceState", "trace_state", 3, Kind::Text),
-        many("attributes", "attributes", 4, Kind::Message(&KEY_VALUE)),
-        one("droppedAttributesCount", "dropped_attributes_count", 5, Kind::Uint32),
+        TRACE_ID,
+        SPAN_ID,
+        TRACE_STATE,
+        attributes(4),
+        dropped_attributes(5),
         one("flags", "flags", 6, Kind::Fixed32),
     ],
 };
