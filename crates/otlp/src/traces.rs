@@ -147,7 +147,7 @@ impl<'a, S: SpanSink + ?Sized> Decoder<'a, '_, S> {
         self.nested_attributes.clear();
         self.events.clear();
         self.links.clear();
-        let mut span = NO_SPAN;
+        let mut span = SpanRef::default();
         let mut fields = Fields::new(message);
         while let Some(tag) = fields.tag()? {
             match tag {
@@ -156,7 +156,7 @@ impl<'a, S: SpanSink + ?Sized> Decoder<'a, '_, S> {
                 span::TRACE_STATE => span.trace_state = troubles.text(fields.bytes()?),
                 span::PARENT_SPAN_ID => span.parent_span_id = SpanId(troubles.id(fields.bytes()?)),
                 span::NAME => span.name = self.span_name(fields.bytes()?, &mut troubles),
-                span::KIND => span.kind = kind(fields.varint()?),
+                span::KIND => span.kind = SpanKind::from_number(low_bits(fields.varint()?)),
                 span::START => span.start_ns = fields.fixed64()?,
                 span::END => span.end_ns = fields.fixed64()?,
                 span::ATTRIBUTES => self.attributes.push(troubles.attribute(fields.bytes()?)?),
@@ -201,7 +201,7 @@ impl<'a, S: SpanSink + ?Sized> Decoder<'a, '_, S> {
         const ATTRIBUTES: u32 = tag(3, BYTES);
         const DROPPED_ATTRIBUTES: u32 = tag(4, VARINT);
         let first = self.nested_attributes.len();
-        let mut event = EventRef { time_ns: 0, name: "", attributes: first..first, dropped_attributes: 0 };
+        let mut event = EventRef { attributes: first..first, ..EventRef::default() };
         let mut fields = Fields::new(message);
         while let Some(tag) = fields.tag()? {
             match tag {
@@ -225,14 +225,7 @@ impl<'a, S: SpanSink + ?Sized> Decoder<'a, '_, S> {
         const DROPPED_ATTRIBUTES: u32 = tag(5, VARINT);
         const FLAGS: u32 = tag(6, FIXED32);
         let first = self.nested_attributes.len();
-        let mut link = LinkRef {
-            trace_id: TraceId::default(),
-            span_id: SpanId::default(),
-            trace_state: "",
-            attributes: first..first,
-            dropped_attributes: 0,
-            flags: 0,
-        };
+        let mut link = LinkRef { attributes: first..first, ..LinkRef::default() };
         let mut fields = Fields::new(message);
         while let Some(tag) = fields.tag()? {
             match tag {
@@ -273,28 +266,6 @@ mod span {
     pub(super) const FLAGS: u32 = tag(16, FIXED32);
 }
 
-/// A span of which nothing is known yet.
-const NO_SPAN: SpanRef<'static> = SpanRef {
-    trace_id: TraceId([0; 16]),
-    span_id: SpanId([0; 8]),
-    parent_span_id: SpanId([0; 8]),
-    trace_state: "",
-    flags: 0,
-    name: "",
-    kind: SpanKind::Unspecified,
-    start_ns: 0,
-    end_ns: 0,
-    status: StatusCode::Unset,
-    status_message: "",
-    attributes: &[],
-    dropped_attributes: 0,
-    events: &[],
-    dropped_events: 0,
-    links: &[],
-    dropped_links: 0,
-    nested_attributes: &[],
-};
-
 fn read_scope<'a>(
     message: &'a [u8],
     scope: &mut ScopeRef<'a>,
@@ -325,28 +296,11 @@ fn read_status<'a>(message: &'a [u8], span: &mut SpanRef<'a>, troubles: &mut Tro
     while let Some(tag) = fields.tag()? {
         match tag {
             MESSAGE => span.status_message = troubles.text(fields.bytes()?),
-            CODE => {
-                span.status = match low_bits(fields.varint()?) {
-                    1 => StatusCode::Ok,
-                    2 => StatusCode::Error,
-                    _ => StatusCode::Unset,
-                };
-            }
+            CODE => span.status = StatusCode::from_number(low_bits(fields.varint()?)),
             _ => fields.skip(tag, known(2..=3))?,
         }
     }
     Ok(())
-}
-
-fn kind(number: u64) -> SpanKind {
-    match low_bits(number) {
-        1 => SpanKind::Internal,
-        2 => SpanKind::Server,
-        3 => SpanKind::Client,
-        4 => SpanKind::Producer,
-        5 => SpanKind::Consumer,
-        _ => SpanKind::Unspecified,
-    }
 }
 
 /// A 32-bit number is sent as a varint of 64 bits, of which protobuf takes the lower half.

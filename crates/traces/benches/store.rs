@@ -171,21 +171,13 @@ fn send_span(span: u64, sink: &mut impl SpanSink) {
         trace_id: TraceId((u128::from(mixed) << 64 | u128::from(mixed.rotate_left(17))).to_be_bytes()),
         span_id: id(span),
         parent_span_id: if span.is_multiple_of(SPANS_PER_TRACE) { SpanId::default() } else { id(span - 1) },
-        trace_state: "",
         flags: 0x101,
         name: ["GET /tasks/{id}", "SELECT tasks", "publish task-events"][(span / 3 % 3) as usize],
         kind: SpanKind::Server,
         start_ns,
         end_ns: start_ns + mixed % 1_000_000_000,
-        status: StatusCode::Unset,
-        status_message: "",
         attributes: &attributes,
-        dropped_attributes: 0,
-        events: &[],
-        dropped_events: 0,
-        links: &[],
-        dropped_links: 0,
-        nested_attributes: &[],
+        ..SpanRef::default()
     });
 }
 

@@ -134,7 +134,8 @@ impl SpanBatch {
 
     fn describe(&self, held: &Held) -> HeldSpan<'_> {
         let mut wire = Wire(self.body(held));
-        let kind = wire.array::<1>().map_or(SpanKind::Unspecified, |[kind]| kind_of(kind));
+        let kind =
+            wire.array::<1>().map_or(SpanKind::Unspecified, |[kind]| SpanKind::from_number(kind.into()));
         let name = wire.text().unwrap_or_default();
         HeldSpan {
             trace_id: held.trace_id,
@@ -303,23 +304,8 @@ fn shape_of(span: &SpanRef<'_>) -> u64 {
         | bit(dropped != 0, shape::DROPPED)
 }
 
-pub(crate) fn kind_of(number: u8) -> SpanKind {
-    match number {
-        1 => SpanKind::Internal,
-        2 => SpanKind::Server,
-        3 => SpanKind::Client,
-        4 => SpanKind::Producer,
-        5 => SpanKind::Consumer,
-        _ => SpanKind::Unspecified,
-    }
-}
-
 pub(crate) fn status_of(shape: u64) -> StatusCode {
-    match shape & shape::STATUS {
-        1 => StatusCode::Ok,
-        2 => StatusCode::Error,
-        _ => StatusCode::Unset,
-    }
+    StatusCode::from_number((shape & shape::STATUS) as u32)
 }
 
 impl SpanSink for SpanBatch {

@@ -260,22 +260,13 @@ mod tests {
             let span = SpanRef {
                 trace_id: TraceId([1; 16]),
                 span_id: SpanId([2; 8]),
-                parent_span_id: SpanId::default(),
-                trace_state: "",
-                flags: 0,
                 name: "SELECT",
                 kind: SpanKind::Client,
                 start_ns: 5,
                 end_ns: 3,
                 status: StatusCode::Error,
-                status_message: "",
                 attributes: &attributes,
-                dropped_attributes: 0,
-                events: &[],
-                dropped_events: 0,
-                links: &[],
-                dropped_links: 0,
-                nested_attributes: &[],
+                ..SpanRef::default()
             };
             calls.span(&span);
             calls.span(&SpanRef { kind: SpanKind::Server, ..span });

@@ -74,6 +74,21 @@ pub enum SpanKind {
     Consumer = 5,
 }
 
+impl SpanKind {
+    /// The kind with a number of the protocol; one that has none is not said.
+    #[inline]
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Internal,
+            2 => Self::Server,
+            3 => Self::Client,
+            4 => Self::Producer,
+            5 => Self::Consumer,
+            _ => Self::Unspecified,
+        }
+    }
+}
+
 /// How a span ended, numbered as in the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -85,6 +100,18 @@ pub enum StatusCode {
     Ok = 1,
     /// Failed.
     Error = 2,
+}
+
+impl StatusCode {
+    /// The status with a number of the protocol; one that has none is not said.
+    #[inline]
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Ok,
+            2 => Self::Error,
+            _ => Self::Unset,
+        }
+    }
 }
 
 /// The value of an attribute.
@@ -144,7 +171,7 @@ pub struct ScopeRef<'a> {
 }
 
 /// Something that happened during a span.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct EventRef<'a> {
     /// Nanoseconds since the Unix epoch.
     pub time_ns: u64,
@@ -157,7 +184,7 @@ pub struct EventRef<'a> {
 }
 
 /// Another span that has to do with a span.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LinkRef<'a> {
     /// Its trace.
     pub trace_id: TraceId,
@@ -174,7 +201,7 @@ pub struct LinkRef<'a> {
 }
 
 /// A span.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SpanRef<'a> {
     /// Its trace; the decoder refuses ids of another length than 16.
     pub trace_id: TraceId,

@@ -6,8 +6,8 @@
 use super::record::{Head, read_reference};
 use super::view::View;
 use crate::attribute::{owned, read_slices, read_value};
-use crate::batch::{kind_of, shape, status_of};
-use crate::span::{SpanId, TraceId, ValueRef};
+use crate::batch::{shape, status_of};
+use crate::span::{SpanId, SpanKind, TraceId, ValueRef};
 use crate::trace::{Attribute, Event, Link, Resource, Scope, Span, Trace};
 use crate::wire::Wire;
 
@@ -82,7 +82,7 @@ impl<'a> View<'a> {
             id: head.span_id,
             parent: head.parent,
             name: name.to_owned(),
-            kind: kind_of(kind),
+            kind: SpanKind::from_number(kind.into()),
             start_ns: head.start_ns,
             end_ns: head.end_ns,
             status: status_of(head.shape),

@@ -8,8 +8,9 @@ use super::open::unpack_summary;
 use super::record::{Head, Place, Reference, walk};
 use super::view::{BLOCK_SPANS, View, duration_class, filter_bits, word};
 use crate::attribute::{any_slice_is, split_slice, tag_hash, value_is};
-use crate::batch::{kind_of, status_of};
+use crate::batch::status_of;
 use crate::search::{Derived, Search, derived};
+use crate::span::SpanKind;
 use crate::trace::duration_ns;
 use crate::wire::Wire;
 
@@ -230,7 +231,8 @@ fn all_on(tags: &[Tag<'_>], view: &View<'_>, head: &Head<'_>) -> bool {
 
 /// Whether the kind or the status of a span is the one that a tag means.
 fn is_derived(view: &View<'_>, head: &Head<'_>, derived: Derived) -> bool {
-    let kind = view.operation(head.operation.number as usize).map(|(kind, _)| kind_of(kind));
+    let kind =
+        view.operation(head.operation.number as usize).map(|(kind, _)| SpanKind::from_number(kind.into()));
     kind.is_some_and(|kind| derived.is(kind, status_of(head.shape)))
 }
 

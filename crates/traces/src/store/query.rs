@@ -4,7 +4,6 @@
 //! for steps through the open segment only, each about a millisecond long, so that no writer waits for a question.
 
 use super::snapshot::Snapshot;
-use crate::batch::kind_of;
 use crate::search::Search;
 use crate::segment::{Assembly, Scan, View};
 use crate::span::{SpanKind, TraceId};
@@ -35,7 +34,7 @@ pub(super) fn operations(snapshot: &Snapshot<'_>, service: &str) -> Vec<(String,
         operations_of(view, service, &mut found);
     }
     snapshot.with_open(|view| operations_of(view, service, &mut found));
-    found.into_iter().map(|(name, kind)| (name, kind_of(kind))).collect()
+    found.into_iter().map(|(name, kind)| (name, SpanKind::from_number(kind.into()))).collect()
 }
 
 fn operations_of(view: &View<'_>, service: &str, found: &mut BTreeSet<(String, u8)>) {

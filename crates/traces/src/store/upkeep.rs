@@ -165,7 +165,7 @@ impl Segments {
 
 #[cfg(test)]
 mod tests {
-    use crate::span::{ResourceRef, SpanId, SpanKind, SpanRef, SpanSink, StatusCode, TraceId};
+    use crate::span::{ResourceRef, SpanId, SpanKind, SpanRef, SpanSink, TraceId};
     use crate::{Search, StoreOptions, TraceStore};
     use std::path::Path;
 
@@ -177,22 +177,11 @@ mod tests {
         writer.span(&SpanRef {
             trace_id: TraceId([number; 16]),
             span_id: SpanId([number; 8]),
-            parent_span_id: SpanId::default(),
-            trace_state: "",
-            flags: 0,
             name: "write",
             kind: SpanKind::Internal,
             start_ns: NOW,
             end_ns: NOW + 1,
-            status: StatusCode::Unset,
-            status_message: "",
-            attributes: &[],
-            dropped_attributes: 0,
-            events: &[],
-            dropped_events: 0,
-            links: &[],
-            dropped_links: 0,
-            nested_attributes: &[],
+            ..SpanRef::default()
         });
         assert_eq!(writer.finish().unwrap().accepted, 1);
     }
