@@ -44,8 +44,8 @@ pub use report::{
     TimelinePoint, Verdict,
 };
 pub use request::{ControllerModel, MetricsModel, SimulationRequest, Targets};
-pub use run::run;
+pub use run::{run, run_manifests};
 pub use scenario::read_scenario;
 pub use service::{QueueModel, ServiceModel, Signal};
 pub use subject::autoscaler_names;
-pub use sweep::{Candidate, Pace, Settings, SweepGrid, SweepReport, SweepRequest, sweep};
+pub use sweep::{Candidate, Pace, Settings, SweepGrid, SweepReport, SweepRequest, sweep, sweep_manifests};

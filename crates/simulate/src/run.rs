@@ -8,13 +8,14 @@ use crate::engine::{Phase, Plan};
 use crate::error::within;
 use crate::judge::{Finished, phase_times, spread, verdict};
 use crate::need::Needs;
-use crate::subject::Subject;
+use crate::subject::{Subject, manifests_of};
 use crate::trace::Trace;
 use crate::{
     Load, PhaseTimes, Segment, SimulatedAutoscaler, SimulationError, SimulationReport, SimulationRequest,
     Verdict,
 };
 use tidewatch_autoscale::Hpa;
+use tidewatch_manifest::Manifests;
 
 /// Longest simulated time: 31 days.
 pub(crate) const MOST_SECONDS: f64 = 31.0 * 86_400.0;
@@ -31,7 +32,18 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// # Errors
 /// When the manifests cannot be read, a field has a value that cannot be simulated, or the request asks for too much.
 pub fn run(request: &SimulationRequest) -> Result<SimulationReport, SimulationError> {
-    let prepared = Prepared::of(request)?;
+    run_manifests(&manifests_of(&request.hpa)?, request)
+}
+
+/// Simulates an autoscaler of manifests that are read already; the request's `hpa` is not looked at.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_manifests(
+    manifests: &Manifests,
+    request: &SimulationRequest,
+) -> Result<SimulationReport, SimulationError> {
+    let prepared = Prepared::of(manifests, request)?;
     let steps = prepared.pod_syncs();
     if steps > MOST_POD_SYNCS {
         return Err(SimulationError::TooLarge { steps, most: MOST_POD_SYNCS });
@@ -58,9 +70,9 @@ pub(crate) struct Outcome {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn of(request: &'a SimulationRequest) -> Result<Self, SimulationError> {
+    pub(crate) fn of(manifests: &Manifests, request: &'a SimulationRequest) -> Result<Self, SimulationError> {
         check(request)?;
-        let subject = Subject::of(request)?;
+        let subject = Subject::of(manifests, request)?;
         let capacity = Capacity::of(&request.service, subject.cpu_limit);
         let needs = Needs::of(&subject, &request.service, &capacity, request.controller.tolerance);
         let load = filled_in(&request.load, &needs, &subject);

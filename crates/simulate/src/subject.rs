@@ -46,10 +46,9 @@ pub(crate) struct PodContainer {
 }
 
 impl Subject {
-    /// Reads the manifests of a request and picks the autoscaler.
-    pub(crate) fn of(request: &SimulationRequest) -> Result<Self, SimulationError> {
-        let manifests = manifests_of(&request.hpa)?;
-        let candidates = candidates(&manifests);
+    /// Picks the request's autoscaler among the manifests.
+    pub(crate) fn of(manifests: &Manifests, request: &SimulationRequest) -> Result<Self, SimulationError> {
+        let candidates = candidates(manifests);
         let named =
             |candidate: &&Candidate<'_>| request.name.as_ref().is_none_or(|name| candidate.name() == name);
         let mut chosen = candidates.iter().filter(named);
@@ -73,7 +72,7 @@ impl Subject {
                 format!("give one of {}", names()),
             ));
         }
-        Self::from_candidate(candidate, &manifests, &request.service)
+        Self::from_candidate(candidate, manifests, &request.service)
     }
 
     fn from_candidate(
@@ -210,15 +209,13 @@ fn candidates(manifests: &Manifests) -> Vec<Candidate<'_>> {
     plain.chain(manifests.scaled_objects.iter().map(Candidate::Scaled)).collect()
 }
 
-/// The names of all autoscalers in a text of manifests.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn autoscaler_names(hpa: &serde_json::Value) -> Result<Vec<String>, SimulationError> {
-    Ok(candidates(&manifests_of(hpa)?).iter().map(|candidate| candidate.name().to_owned()).collect())
+/// The names of all HorizontalPodAutoscalers and ScaledObjects, in this order.
+pub fn autoscaler_names(manifests: &Manifests) -> Vec<String> {
+    candidates(manifests).iter().map(|candidate| candidate.name().to_owned()).collect()
 }
 
-fn manifests_of(hpa: &serde_json::Value) -> Result<Manifests, SimulationError> {
+/// The manifests of a request's `hpa`.
+pub(crate) fn manifests_of(hpa: &serde_json::Value) -> Result<Manifests, SimulationError> {
     let text = match hpa {
         serde_json::Value::String(text) => text.clone(),
         // JSON is YAML

@@ -4,13 +4,14 @@
 //! the best one as a `behavior` for the manifest. Costs are pods times minutes.
 
 use crate::run::Prepared;
+use crate::subject::manifests_of;
 use crate::{SimulationError, SimulationRequest, Verdict};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use tidewatch_autoscale::{
     Behavior, Hpa, MetricSpec, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy, TargetKind,
 };
-use tidewatch_manifest::MetricSource;
+use tidewatch_manifest::{Manifests, MetricSource};
 
 /// Combinations at most.
 const MOST_COMBINATIONS: usize = 5000;
@@ -131,7 +132,18 @@ pub struct SweepReport {
 /// # Errors
 /// As [`crate::run`], and when there are too many combinations.
 pub fn sweep(request: &SweepRequest) -> Result<SweepReport, SimulationError> {
-    let prepared = Prepared::of(&request.simulation)?;
+    sweep_manifests(&manifests_of(&request.simulation.hpa)?, request)
+}
+
+/// As [`sweep`], for an autoscaler of manifests that are read already.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn sweep_manifests(
+    manifests: &Manifests,
+    request: &SweepRequest,
+) -> Result<SweepReport, SimulationError> {
+    let prepared = Prepared::of(manifests, &request.simulation)?;
     let all = combinations(&request.grid)?;
     let steps = prepared.pod_syncs() * (all.len() as u64 + 1);
     if steps > MOST_POD_SYNCS {

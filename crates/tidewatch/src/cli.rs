@@ -2,8 +2,11 @@
 //!
 //! Input: the process's arguments. Output: plain values for the commands. Nothing is read or started here.
 
+use crate::autoscale::AutoscaleArgs;
 use crate::broker::BrokerArgs;
+use crate::scaling_args::ScalingArgs;
 use crate::sidecar::SidecarArgs;
+use crate::simulate_args::SimulateArgs;
 use crate::trace_args::TraceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
@@ -47,6 +50,12 @@ pub(crate) enum Command {
     ///
     /// Prints a table for an instant query and draws a plot for a range.
     Query(QueryArgs),
+    /// Say what autoscalers decide and why: in a running tidewatch, or for a scenario in a file
+    Autoscale(AutoscaleArgs),
+    /// Play a load through the autoscalers of manifests, in virtual time
+    ///
+    /// Says when which replicas would be there, what requests would wait, and whether stated targets are met. Needs nothing that runs.
+    Simulate(Box<SimulateArgs>),
     /// Run a Kafka-compatible broker
     ///
     /// One node without replication for development and tests: any Kafka client works. `up` runs one for each Kafka object.
@@ -98,6 +107,10 @@ pub(crate) struct UpArgs {
     /// Where spans come in, how long they stay, and which.
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
+
+    /// How replicas follow load.
+    #[command(flatten)]
+    pub(crate) scaling: ScalingArgs,
 
     /// Which Kafka is watched: HOST:PORT of any of its brokers; repeatable. Default: the one that runs here
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]

@@ -2,6 +2,7 @@
 
 mod cli;
 mod trace_args;
+mod scaling_args;
 mod prometheus_flags;
 
 mod own_metrics;
@@ -18,6 +19,11 @@ mod addresses;
 mod signals;
 mod status;
 mod usage;
+
+mod autoscale;
+mod simulate;
+mod simulate_args;
+mod simulate_print;
 
 mod plot;
 mod query;
@@ -54,6 +60,8 @@ fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> 
         Command::Up(args) => logged(&args.log, up::run(args)),
         Command::Serve(args) => logged(&args.log, serve::run(args)),
         Command::Query(args) => on_runtime(query::run(args)),
+        Command::Autoscale(args) => on_runtime(autoscale::run(args)),
+        Command::Simulate(args) => on_runtime(simulate::run(args)),
         Command::Broker(args) => logged(&args.log, broker::run(args)),
         Command::Sidecar(args) => {
             let format = if args.log_as_json { LogFormat::Json } else { LogFormat::Text };

@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &QueryArgs) -> Result<(), Failure> {
 }
 
 /// Prints an answer; a reader that has seen enough (`| head`) is no failure.
-fn show(text: &str) -> Result<(), Failure> {
+pub(crate) fn show(text: &str) -> Result<(), Failure> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::from_error(&error)),
         _ => Ok(()),
@@ -132,7 +132,8 @@ fn default_step(range_ms: i64) -> f64 {
     (range_ms as f64 / 1000.0 / dots).ceil().max(1.0)
 }
 
-async fn ask(server: &str, path: &str, parameters: &[(&str, String)]) -> Result<String, Failure> {
+/// Posts a question to a server of the Prometheus API and gives its answer as text.
+pub(crate) async fn ask(server: &str, path: &str, parameters: &[(&str, String)]) -> Result<String, Failure> {
     let unreachable = |e: &dyn std::error::Error| {
         Failure::new(format!("no answer from {server}: {}", innermost(e)))
             .hint("start it with `tidewatch up`, or name another with --server URL")
@@ -148,7 +149,8 @@ async fn ask(server: &str, path: &str, parameters: &[(&str, String)]) -> Result<
     response.text().await.map_err(|e| unreachable(&e))
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
+/// The text of an error's last cause.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
