@@ -161,7 +161,7 @@ mod tests {
         for sync in 0..100 {
             events.store(1, &rules, sync * 15_000);
         }
-        assert_eq!(events.entries.len(), 6);
+        assert_eq!(events.entries.len(), 5);
         assert_eq!(events.change_within(60, 99 * 15_000), 4);
     }
 

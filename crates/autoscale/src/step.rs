@@ -7,7 +7,7 @@ use crate::{PolicyKind, ScalingPolicy};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use std::fmt;
 use std::sync::Arc;
-use tidewatch_manifest::Quantity;
+use tidewatch_manifest::{Quantity, QuantityFormat};
 
 /// One thing that changed or confirmed the number of replicas.
 #[derive(Clone, Debug, PartialEq)]
@@ -312,6 +312,7 @@ impl Step {
                 format!("{} × {} = {product}, rounded up: {replicas}", Ratio(*ratio), Pods(*pods))
             }
             Self::Divided { total, per_pod, replicas, .. } => {
+                let (total, per_pod) = (Amount::Quantity(*total), Amount::Quantity(*per_pod));
                 format!("{total} in all, {per_pod} per pod, rounded up: {replicas}")
             }
             Self::Highest { metric, metrics, replicas } => {
@@ -330,7 +331,7 @@ impl Step {
                     Limit::MinReplicas => ("below", "minReplicas"),
                     _ => ("above", "maxReplicas"),
                 };
-                format!("{current} replicas are {side} {name} {replicas}; metrics are not looked at")
+                format!("{side} {name} {replicas} with {current}: metrics are not looked at")
             }
             Self::ScaleUnreadable { message } => format!("the target's scale cannot be read: {message}"),
             Self::SelectorUnusable { message } => message.to_string(),
@@ -390,9 +391,22 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Percent(percent) => write!(f, "{percent} %"),
-            Self::Quantity(quantity) => quantity.fmt(f),
+            Self::Quantity(quantity) => write_quantity(*quantity, f),
         }
     }
+}
+
+/// For people: `22.5` and not `22500m`, `100Mi` and not `104857600500m`; below 1 as in manifests, `250m`.
+fn write_quantity(quantity: Quantity, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let text = quantity.to_string();
+    let number = quantity.as_f64();
+    if !text.ends_with('m') || number.abs() < 1.0 {
+        return f.write_str(&text);
+    }
+    if quantity.format() == QuantityFormat::BinarySi {
+        return write!(f, "{:.1}Mi", number / f64::from(1 << 20));
+    }
+    write!(f, "{}", Ratio(number))
 }
 
 impl fmt::Display for Assumed {
@@ -429,7 +443,8 @@ impl fmt::Display for PodCounts {
     }
 }
 
-struct Pods(usize);
+/// A number of pods.
+pub(crate) struct Pods(pub(crate) usize);
 
 impl fmt::Display for Pods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -438,8 +453,8 @@ impl fmt::Display for Pods {
     }
 }
 
-/// A ratio with at most three decimals.
-struct Ratio(f64);
+/// A number with at most three decimals.
+pub(crate) struct Ratio(pub(crate) f64);
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -454,6 +469,19 @@ mod tests {
 
     fn metric() -> MetricLabel {
         MetricLabel { index: 0, text: "CPU".into() }
+    }
+
+    #[test]
+    fn amounts_read_well() {
+        let check = |text: &str, format: QuantityFormat, printed: &str| {
+            let milli = Quantity::parse_signed(text).unwrap().milli_value();
+            assert_eq!(Amount::Quantity(Quantity::from_milli(milli, format)).to_string(), printed);
+        };
+        check("250m", QuantityFormat::DecimalSi, "250m");
+        check("22500m", QuantityFormat::DecimalSi, "22.5");
+        check("45", QuantityFormat::DecimalSi, "45");
+        check("64Mi", QuantityFormat::BinarySi, "64Mi");
+        check("104857600500m", QuantityFormat::BinarySi, "100.0Mi");
     }
 
     #[test]
@@ -486,6 +514,8 @@ mod tests {
         let limit = Limit::Policy { policy, direction: Direction::Up };
         check(Step::Limited { limit, replicas: 4 }, "policy", "the 100 %/30 s policy allows 4");
         check(Step::Limited { limit: Limit::MaxReplicas, replicas: 8 }, "limits", "maxReplicas allows 8");
+        let bounds = Step::OutOfBounds { limit: Limit::MinReplicas, current: 1, replicas: 2 };
+        check(bounds, "limits", "below minReplicas 2 with 1: metrics are not looked at");
         let held = Step::Stabilized { direction: Direction::Down, window_seconds: 300, replicas: 6 };
         check(held, "stabilization", "the highest recommendation of the last 300 s holds 6");
     }

@@ -315,6 +315,11 @@ impl Quantity {
         }
     }
 
+    /// How it is printed.
+    pub fn format(self) -> QuantityFormat {
+        self.format
+    }
+
     /// Whether it is below zero.
     pub fn is_negative(self) -> bool {
         self.unscaled < 0
