@@ -8,6 +8,7 @@ mod prometheus_flags;
 mod own_metrics;
 mod previous_run;
 mod spans;
+mod autoscaling;
 mod pipeline;
 mod serve;
 mod up;
