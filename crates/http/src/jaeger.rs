@@ -9,7 +9,6 @@
 //! made-up data in Jaeger itself), and the gRPC form of the same questions.
 
 mod ask;
-mod base64;
 mod clock_skew;
 mod duration;
 mod envelope;

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
 use std::time::Duration;
-use tidewatch_model::{parse_duration, parse_timestamp};
+use tidewatch_model::{parse_duration, parse_timestamp, percent_decoded};
 
 /// The longest form a body may hold, in bytes; Go's own limit.
 pub(crate) const MAX_FORM_BYTES: usize = 10 << 20;
@@ -52,28 +52,13 @@ fn decode(text: &[u8], pairs: &mut Vec<(String, String)>) {
         }
         let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let value = pair.get(equals + 1..).unwrap_or_default();
-        if let (Some(name), Some(value)) = (unescape(&pair[..equals], true), unescape(value, true)) {
+        if let (Some(name), Some(value)) =
+            (percent_decoded(&pair[..equals], true), percent_decoded(value, true))
+        {
             let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
             pairs.push((text(name), text(value)));
         }
     }
-}
-
-/// Undoes percent-encoding, and `+` for a space where `plus` says so; `None` when an escape is not one.
-pub(crate) fn unescape(text: &[u8], plus: bool) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let mut digit = || char::from(*bytes.next()?).to_digit(16);
-                out.push((digit()? * 16 + digit()?) as u8);
-            }
-            b'+' if plus => out.push(b' '),
-            byte => out.push(*byte),
-        }
-    }
-    Some(out)
 }
 
 impl Parameters {

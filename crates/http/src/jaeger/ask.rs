@@ -6,6 +6,7 @@ use super::duration;
 use super::envelope::Refusal;
 use crate::parameters::Parameters;
 use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+use tidewatch_model::parse_hex;
 use tidewatch_traces::{Search, SpanKind, TraceId};
 
 /// Most traces that a search may ask for.
@@ -21,11 +22,7 @@ fn quoted(text: &str) -> String {
 
 /// 64 bits in hexadecimal digits.
 fn hexadecimal(text: &str) -> Result<u64, String> {
-    let invalid = || format!("strconv.ParseUint: parsing {}: invalid syntax", quoted(text));
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(invalid());
-    }
-    u64::from_str_radix(text, 16).map_err(|_| invalid())
+    parse_hex(text).ok_or_else(|| format!("strconv.ParseUint: parsing {}: invalid syntax", quoted(text)))
 }
 
 /// A trace id of up to 32 digits, leading zeros left out or not.

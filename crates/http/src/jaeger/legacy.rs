@@ -10,13 +10,14 @@ use super::legacy_json::{push_trace, push_trace_id};
 use super::legacy_trace::LegacyTrace;
 use crate::Shared;
 use crate::json::{push_escaped_text, push_list};
-use crate::parameters::{Parameters, unescape};
+use crate::parameters::Parameters;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use std::time::Duration;
+use tidewatch_model::percent_decoded;
 use tidewatch_otlp::{decode_traces, json_to_protobuf};
 use tidewatch_traces::{Dependency, Trace, TraceBuilder};
 
@@ -53,7 +54,7 @@ pub(super) async fn services(State(shared): State<Shared>, headers: HeaderMap) -
 }
 
 pub(super) async fn operation_names(State(shared): State<Shared>, headers: HeaderMap, uri: Uri) -> Response {
-    let service = unescape(segment(&uri, 1).as_bytes(), true).unwrap_or_default();
+    let service = percent_decoded(segment(&uri, 1).as_bytes(), true).unwrap_or_default();
     let service = String::from_utf8_lossy(&service).into_owned();
     from_store(shared, &headers, Api::Legacy, move |store| {
         let mut names: Vec<String> = store.operations(&service).into_iter().map(|(name, _)| name).collect();

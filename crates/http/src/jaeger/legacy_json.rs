@@ -2,11 +2,13 @@
 //!
 //! Input: views of traces, adjusted or raw. Output: one object per trace, as in the list `data`.
 
-use super::base64;
 use super::legacy_trace::{LegacySpan, LegacyTrace, Log, Process, Reference, Tag, TagValue};
 use crate::json::{push_escaped_text, push_list};
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::io::Write;
+use tidewatch_model::hex_digits;
 use tidewatch_traces::TraceId;
 
 /// The largest integer that JavaScript's numbers hold exactly, with all below it.
@@ -89,10 +91,14 @@ pub(super) fn push_trace_id(out: &mut Vec<u8>, id: TraceId) {
 
 /// Hexadecimal digits, two for each byte.
 pub(super) fn push_hexadecimal(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
-        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        out.extend_from_slice(&hex_digits(*byte));
     }
+}
+
+/// Base64 with padding.
+pub(super) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    push_formatted(out, format_args!("{}", Base64Display::new(bytes, &STANDARD)));
 }
 
 fn push_span_id(out: &mut Vec<u8>, id: u64) {
@@ -181,7 +187,7 @@ fn push_tag(out: &mut Vec<u8>, tag: &Tag<'_>) {
         TagValue::Bytes(bytes) => {
             typed("binary");
             out.push(b'"');
-            base64::push(out, bytes);
+            push_base64(out, bytes);
             out.push(b'"');
         }
     }
@@ -221,6 +227,9 @@ mod tests {
         check(TagValue::Double(2.0), r#""float64","value":2"#);
         check(TagValue::Double(f64::NAN), r#""float64","value":"NaN""#);
         check(TagValue::Bytes(&[]), r#""binary","value":null"#);
+        check(TagValue::Bytes(b"a"), r#""binary","value":"YQ==""#);
         check(TagValue::Bytes(&[1, 2]), r#""binary","value":"AQI=""#);
+        check(TagValue::Bytes(b"abc"), r#""binary","value":"YWJj""#);
+        check(TagValue::Bytes(&[1, 2, 3, 0xff]), r#""binary","value":"AQID/w==""#);
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! Input: traces. Output: one `TracesData` object for all of them, resource by resource. What is 0 or empty is left out, as in Jaeger.
 
-use super::base64;
-use super::legacy_json::{push_double, push_hexadecimal};
+use super::legacy_json::{push_base64, push_double, push_hexadecimal};
 use crate::json::push_text;
 use std::io::Write;
 use tidewatch_traces::{Attribute, Event, Link, Resource, Scope, Span, Trace, Value};
@@ -189,7 +188,7 @@ fn push_value(out: &mut Vec<u8>, value: &Value) {
         Value::Bytes(bytes) => {
             let out = object.field("bytesValue");
             out.push(b'"');
-            base64::push(out, bytes);
+            push_base64(out, bytes);
             out.push(b'"');
         }
         Value::Array(items) => {

@@ -18,8 +18,8 @@ use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use std::fmt::Write;
 use std::sync::Arc;
+use tidewatch_model::push_percent_encoded;
 use tidewatch_otlp::{Code, Notation, export_response};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -157,13 +157,7 @@ fn grpc(body: Body) -> Response {
 /// As `grpc-message` is written: visible ASCII but `%`, everything else as `%XX`.
 fn percent_encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if matches!(byte, b' '..=b'~') && byte != b'%' {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
+    push_percent_encoded(&mut out, text, |byte| matches!(byte, b' '..=b'~') && byte != b'%');
     out
 }
 

@@ -8,12 +8,12 @@ use crate::answer::{push_texts, truncate_list};
 use crate::error::{ApiError, ErrorType};
 use crate::gate::Work;
 use crate::json::{push_labels, push_list};
-use crate::parameters::{Parameters, unescape};
+use crate::parameters::Parameters;
 use crate::reply::{EncodedBody, Encoding, success_body};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use tidewatch_model::{LabelQuery, Labels, Select, SelectError};
+use tidewatch_model::{LabelQuery, Labels, Select, SelectError, parse_hex, percent_decoded};
 
 pub(crate) async fn series(
     State(shared): State<Shared>,
@@ -96,7 +96,7 @@ fn storage_error(error: SelectError) -> ApiError {
 /// The label in `…/label/<name>/values`, percent-encoding and `U__` notation undone.
 fn label_name(path: &str) -> Result<String, ApiError> {
     let segment = path.trim_end_matches("/values").rsplit('/').next().unwrap_or_default();
-    let bytes = unescape(segment.as_bytes(), false).unwrap_or_default();
+    let bytes = percent_decoded(segment.as_bytes(), false).unwrap_or_default();
     let invalid = |bytes: &[u8]| ApiError::bad_data(format!("invalid label name: {}", quoted(bytes)));
     let name = String::from_utf8(bytes).map_err(|error| invalid(error.as_bytes()))?;
     if name.is_empty() {
@@ -129,8 +129,7 @@ fn from_escaped_name(name: &str) -> Option<String> {
             continue;
         }
         let (digits, after) = rest.split_once('_')?;
-        let is_hexadecimal = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let code = u32::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal)?;
+        let code = u32::try_from(parse_hex(digits)?).ok()?;
         out.push(char::from_u32(code)?);
         rest = after;
     }
