@@ -3,7 +3,7 @@
 //! Input: calls of those clients, the store of spans, and for `/api/metrics` the store of samples. Output: JSON written straight into
 //! bytes. In reading order: `ask` reads what is asked, `envelope` writes answers that are no traces and errors, `legacy` and `v3` are the
 //! two APIs; each has its own view of a trace (`legacy_trace`, `otlp_json`) with the adjustments that Jaeger makes before it shows one
-//! (`legacy_adjust`, `v3_adjust`, and `clock_skew` for both).
+//! (`legacy_adjust`, `v3_adjust`, and `clock_skew` and `equal_spans` for both).
 //!
 //! Deliberately not here: archives (refused), deep dependencies, the quality of traces and trace summaries (not known as a format, or
 //! made-up data in Jaeger itself), and the gRPC form of the same questions.
@@ -12,6 +12,7 @@ mod ask;
 mod clock_skew;
 mod duration;
 mod envelope;
+mod equal_spans;
 mod legacy;
 mod legacy_adjust;
 mod legacy_json;

@@ -19,7 +19,7 @@ use axum::response::Response;
 use std::time::Duration;
 use tidewatch_model::percent_decoded;
 use tidewatch_otlp::{decode_traces, json_to_protobuf};
-use tidewatch_traces::{Dependency, Trace, TraceBuilder};
+use tidewatch_traces::{Dependency, SpanKind, Trace, TraceBuilder, TraceStore};
 
 const NO_ERRORS: &[u8] = b"null";
 /// Bytes of a trace in JSON, about.
@@ -73,18 +73,26 @@ pub(super) async fn operations(
         return Refusal::bad("parameter 'service' is required").answer(Api::Legacy);
     }
     from_store(shared, &headers, Api::Legacy, move |store| {
-        let wanted = asked.get("spanKind");
-        let mut found = store.operations(asked.get("service"));
-        found.retain(|(_, kind)| wanted.is_empty() || kind_name(*kind) == wanted);
-        Ok(legacy(found.len(), NO_ERRORS, |out| {
-            push_list(out, &found, |out, (name, kind)| {
-                out.extend_from_slice(b"{\"name\":");
-                push_escaped_text(out, name);
-                out.extend_from_slice(format!(",\"spanKind\":\"{}\"}}", kind_name(*kind)).as_bytes());
-            });
-        }))
+        let found = operations_of_kind(store, asked.get("service"), asked.get("spanKind"));
+        Ok(legacy(found.len(), NO_ERRORS, |out| push_operations(out, &found)))
     })
     .await
+}
+
+/// The operations of a service that are of a kind, by its name; of any where that is empty.
+pub(super) fn operations_of_kind(store: &TraceStore, service: &str, kind: &str) -> Vec<(String, SpanKind)> {
+    let mut found = store.operations(service);
+    found.retain(|(_, other)| kind.is_empty() || kind_name(*other) == kind);
+    found
+}
+
+/// Operations as a list of names and kinds, which is the same in both APIs.
+pub(super) fn push_operations(out: &mut Vec<u8>, operations: &[(String, SpanKind)]) {
+    push_list(out, operations, |out, (name, kind)| {
+        out.extend_from_slice(b"{\"name\":");
+        push_escaped_text(out, name);
+        out.extend_from_slice(format!(",\"spanKind\":\"{}\"}}", kind_name(*kind)).as_bytes());
+    });
 }
 
 /// Traces as a list, adjusted or not.

@@ -3,6 +3,7 @@
 //! Input: a view of a trace. Output: the same view, changed. Each step is a function of the trace alone; their order is Jaeger's.
 
 use super::clock_skew::{self, Finding, Timed};
+use super::equal_spans;
 use super::legacy_trace::{LegacySpan, LegacyTrace, Process, Tag, TagValue};
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -10,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use tidewatch_traces::SpanKind;
 
 /// Tags about the library that belong to the process, not to each of its spans.
-const LIBRARY_KEYS: [&str; 5] = [
+pub(super) const LIBRARY_KEYS: [&str; 5] = [
     "telemetry.sdk.language",
     "telemetry.sdk.name",
     "telemetry.sdk.version",
@@ -106,20 +107,8 @@ fn sort(trace: &mut LegacyTrace<'_>) {
 
 /// Of spans that are equal in everything, one stays.
 fn remove_duplicates(trace: &mut LegacyTrace<'_>) {
-    let mut places: HashMap<u64, Vec<usize>> = HashMap::with_capacity(trace.spans.len());
-    for (at, span) in trace.spans.iter().enumerate() {
-        places.entry(span.id).or_default().push(at);
-    }
-    if places.len() == trace.spans.len() {
-        return;
-    }
-    let mut stays = vec![true; trace.spans.len()];
-    for same_id in places.values() {
-        for (nth, at) in same_id.iter().enumerate() {
-            let earlier = || same_id[..nth].iter().filter(|other| stays[**other]);
-            stays[*at] = !earlier().any(|other| is_equal(trace, *at, *other));
-        }
-    }
+    let ids = trace.spans.iter().map(|span| span.id);
+    let Some(stays) = equal_spans::staying(ids, |a, b| is_equal(trace, a, b)) else { return };
     let mut stays = stays.into_iter();
     trace.spans.retain(|_| stays.next().unwrap_or(true));
 }

@@ -3,10 +3,10 @@
 //! Input: calls. Output: `{"result": …}`, or plain lists for services and operations; errors as `{"error": …}`. Differences on purpose: a
 //! search that does not say how many traces gets 100, and one that asks for too many is told so with 400, where Jaeger answers 500.
 
-use super::ask::{self, kind_name};
+use super::ask;
 use super::duration;
 use super::envelope::{Api, Refusal, from_store};
-use super::legacy::segment;
+use super::legacy::{operations_of_kind, push_operations, segment};
 use super::otlp_json::push_traces;
 use super::v3_adjust::{adjust, sanitize};
 use crate::Shared;
@@ -34,15 +34,9 @@ pub(super) async fn operations(
     asked: Parameters,
 ) -> Response {
     from_store(shared, &headers, Api::V3, move |store| {
-        let wanted = asked.get("span_kind");
-        let mut found = store.operations(asked.get("service"));
-        found.retain(|(_, kind)| wanted.is_empty() || kind_name(*kind) == wanted);
         let mut body = b"{\"operations\":".to_vec();
-        push_list(&mut body, &found, |out, (name, kind)| {
-            out.extend_from_slice(b"{\"name\":");
-            push_escaped_text(out, name);
-            out.extend_from_slice(format!(",\"spanKind\":\"{}\"}}", kind_name(*kind)).as_bytes());
-        });
+        let found = operations_of_kind(store, asked.get("service"), asked.get("span_kind"));
+        push_operations(&mut body, &found);
         body.push(b'}');
         Ok(body)
     })

@@ -4,20 +4,14 @@
 //! order is Jaeger's.
 
 use super::clock_skew::{self, Timed};
+use super::equal_spans;
+use super::legacy_adjust::LIBRARY_KEYS;
 use super::legacy_trace::{negative_duration, number};
 use std::collections::{HashMap, HashSet};
 use tidewatch_traces::{Attribute, Resource, Span, SpanId, SpanKind, Trace, Value};
 
 /// The attribute in which a span carries its warnings.
 const WARNINGS_KEY: &str = "@jaeger@warnings";
-
-const LIBRARY_KEYS: [&str; 5] = [
-    "telemetry.sdk.language",
-    "telemetry.sdk.name",
-    "telemetry.sdk.version",
-    "telemetry.distro.name",
-    "telemetry.distro.version",
-];
 
 /// Warnings by the places of spans.
 #[derive(Debug, Default)]
@@ -118,20 +112,8 @@ fn sort(trace: &mut Trace) {
 
 /// Of spans that are equal in everything, attributes of scope and resource included, one stays.
 fn remove_duplicates(trace: &mut Trace, warnings: &mut Warnings) {
-    let mut places: HashMap<SpanId, Vec<usize>> = HashMap::with_capacity(trace.spans.len());
-    for (at, span) in trace.spans.iter().enumerate() {
-        places.entry(span.id).or_default().push(at);
-    }
-    if places.len() == trace.spans.len() {
-        return;
-    }
-    let mut stays = vec![true; trace.spans.len()];
-    for same_id in places.values() {
-        for (nth, at) in same_id.iter().enumerate() {
-            let earlier = || same_id[..nth].iter().filter(|other| stays[**other]);
-            stays[*at] = !earlier().any(|other| is_equal(trace, *at, *other));
-        }
-    }
+    let ids = trace.spans.iter().map(|span| span.id);
+    let Some(stays) = equal_spans::staying(ids, |a, b| is_equal(trace, a, b)) else { return };
     let moved = |at: &usize| stays[..*at].iter().filter(|stays| **stays).count();
     let kept = warnings.0.iter().filter(|(at, _)| stays[**at]);
     warnings.0 = kept.map(|(at, texts)| (moved(at), texts.clone())).collect();
