@@ -454,7 +454,7 @@ spec:
             load_text("so.yaml", &text).unwrap().scaled_objects.remove(0)
         };
         let check = |annotations: &str, expected: Pause| {
-            assert_eq!(with(annotations).pause, expected, "{annotations}")
+            assert_eq!(with(annotations).pause, expected, "{annotations}");
         };
         check("autoscaling.keda.sh/paused: 'false'", Pause::default());
         check("autoscaling.keda.sh/paused: maybe", Pause { paused: true, ..Pause::default() });

@@ -296,8 +296,11 @@ mod tests {
     /// A container's counters at a time: (container, started, CPU seconds, bytes).
     type Counter = (&'static str, i64, f64, u64);
 
-    /// Takes counters at times, in seconds, and gives (timestamp, window, containers as (name, nano cores, bytes)).
-    fn check(batches: &[(i64, &[Counter])], expected: Option<(i64, i64, &[(&str, u64, u64)])>) {
+    /// A pod's metrics: (timestamp, window, containers as (name, nano cores, bytes)).
+    type Expected<'a> = (i64, i64, &'a [(&'a str, u64, u64)]);
+
+    /// Takes counters at times, in seconds, and gives the pod's metrics.
+    fn check(batches: &[(i64, &[Counter])], expected: Option<Expected<'_>>) {
         let mut store = ResourceMetrics::new();
         for (time, counters) in batches {
             let counters: Vec<ContainerCounter> = counters

@@ -81,7 +81,7 @@ impl Statistics {
                 continue;
             }
             let unavailable = own().any(|step| matches!(step, Step::Unavailable { .. }));
-            let proposed = own().filter_map(Step::replicas).last().unwrap_or(current);
+            let proposed = own().rev().find_map(Step::replicas).unwrap_or(current);
             let action = if unavailable { "none" } else { action(current, proposed) };
             let error = if unavailable { "internal" } else { "none" };
             let kind = hpa.metrics.get(index).map_or("", |metric| type_of(&metric.source));
