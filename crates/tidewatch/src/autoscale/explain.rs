@@ -117,7 +117,8 @@ pub(super) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
             autoscaler["decisions"] = decisions["decisions"].clone();
             explained.push(autoscaler);
         } else {
-            pretty(&mut text, &understand(&autoscaler, &server)?, &understand(&decisions["decisions"], &server)?);
+            let decisions: Vec<Decision> = understand(&decisions["decisions"], &server)?;
+            pretty(&mut text, &understand(&autoscaler, &server)?, &decisions);
         }
     }
     if args.output == ExplainOutput::Json {
