@@ -1,6 +1,6 @@
 //! CPU and memory of pods and nodes, as metrics-server 0.9 computes them.
 //!
-//! Input: counters of all containers and of nodes, every [`RESOLUTION_MS`]. Output: for each pod the CPU rate between the last
+//! Input: counters of all containers and of nodes, once a resolution. Output: for each pod the CPU rate between the last
 //! two points of each container and the memory of the last. Pure: time comes with the counters.
 //!
 //! The rules, which decide when an autoscaler sees a new pod:
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidewatch_manifest::PodRef;
 
-/// How often counters are taken, in milliseconds.
+/// How often counters are taken by default, in milliseconds.
 pub const RESOLUTION_MS: i64 = 15_000;
 
 /// A container younger than this is not given its start as first point, in milliseconds.
@@ -131,9 +131,9 @@ impl Point {
     }
 
     /// The point before this one, out of what is stored.
-    fn previous(&self, stored: Option<&Measured>) -> Option<Self> {
+    fn previous(&self, stored: Option<&Measured>, resolution_ms: i64) -> Option<Self> {
         let age = self.time_ms - self.start_ms;
-        if (FRESH_MS..RESOLUTION_MS).contains(&age) {
+        if (FRESH_MS..resolution_ms).contains(&age) {
             return Some(Self { time_ms: self.start_ms, cpu_nanoseconds: 0, ..*self });
         }
         let stored = stored?;
@@ -168,16 +168,23 @@ struct StoredPod {
 }
 
 /// The last two points of every container and node: nothing is kept of those that were not in the last batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ResourceMetrics {
+    resolution_ms: i64,
     pods: BTreeMap<(String, String), StoredPod>,
     nodes: BTreeMap<String, Measured>,
 }
 
+impl Default for ResourceMetrics {
+    fn default() -> Self {
+        Self::new(RESOLUTION_MS)
+    }
+}
+
 impl ResourceMetrics {
-    /// A store without points.
-    pub fn new() -> Self {
-        Self::default()
+    /// A store without points, to which counters are given once a resolution, in milliseconds.
+    pub fn new(resolution_ms: i64) -> Self {
+        Self { resolution_ms, pods: BTreeMap::new(), nodes: BTreeMap::new() }
     }
 
     /// Takes the counters of all running containers at one time, in milliseconds since the Unix epoch.
@@ -193,7 +200,7 @@ impl ResourceMetrics {
             let point =
                 Point::new(counter.start_ms, now_ms, counter.cpu_seconds_total, counter.working_set_bytes);
             let stored = self.pods.get(&key).and_then(|pod| pod.containers.get(&counter.container));
-            let measured = Measured { previous: point.previous(stored), last: point };
+            let measured = Measured { previous: point.previous(stored, self.resolution_ms), last: point };
             let empty = || StoredPod { pod: Arc::clone(&counter.pod), containers: BTreeMap::new() };
             pods.entry(key).or_insert_with(empty).containers.insert(counter.container.clone(), measured);
         }
@@ -301,7 +308,7 @@ mod tests {
 
     /// Takes counters at times, in seconds, and gives the pod's metrics.
     fn check(batches: &[(i64, &[Counter])], expected: Option<Expected<'_>>) {
-        let mut store = ResourceMetrics::new();
+        let mut store = ResourceMetrics::default();
         for (time, counters) in batches {
             let counters: Vec<ContainerCounter> = counters
                 .iter()
@@ -412,7 +419,7 @@ mod tests {
 
     #[test]
     fn only_running_pods_are_given() {
-        let mut store = ResourceMetrics::new();
+        let mut store = ResourceMetrics::default();
         for (time, phase) in [(100, "Pending"), (115, "Pending"), (130, "Running")] {
             let counter = |name: &str| ContainerCounter {
                 pod: pod(name, phase),
@@ -432,7 +439,7 @@ mod tests {
 
     #[test]
     fn nodes_have_rates_too() {
-        let mut store = ResourceMetrics::new();
+        let mut store = ResourceMetrics::default();
         let counter =
             |cpu| NodeCounter { name: "n".to_owned(), cpu_seconds_total: cpu, working_set_bytes: 7 };
         store.observe_nodes(0, &[counter(10.0)]);

@@ -4,22 +4,23 @@
 //! Deployments, the sampler of resource metrics, and the metrics APIs' answers for the server. No decision is taken here: the
 //! traits of `autoscale` and `http` are implemented by what `runtime` and `metrics` know.
 
+use crate::scaling_args::ScalingSpec;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidewatch_autoscale::{
     Activation, ActivationCondition, Activator, AutoscalerView, Autoscaling, ContainerUsage, ContainerView,
-    ControllerOptions, Hpa, Listener, Managed, MetricKey, MetricSource, ObjectRef, PodPhase, PodUsage,
-    PodView, ScaleTarget, ScaleView, ScalingEvent, TargetPod, TargetState,
+    Hpa, Listener, Managed, MetricKey, MetricSource, ObjectRef, PodPhase, PodUsage, PodView, ScaleTarget,
+    ScaleView, ScalingEvent, TargetPod, TargetState,
 };
 use tidewatch_http::MetricFailure;
 use tidewatch_manifest::{
     Deployment, LabelSelector, Manifests, Quantity, SCALED_OBJECT_LABEL, ScaledObject, TriggerKind,
 };
 use tidewatch_metrics::{
-    ContainerCounter, CustomMetrics, NodeCounter, NodeMetrics, PodMetrics, Queries, RESOLUTION_MS,
-    ReplicaCounts, ResourceMetrics, Scaler,
+    ContainerCounter, CustomMetrics, NodeCounter, NodeMetrics, PodMetrics, Queries, ReplicaCounts,
+    ResourceMetrics, Scaler,
 };
 use tidewatch_model::{Clock, Select};
 use tidewatch_promql::{Engine, EngineOptions};
@@ -31,8 +32,10 @@ use tokio::time::MissedTickBehavior;
 
 /// How long an autoscaler waits for a query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Resource metrics older than this are as good as gone, in milliseconds.
-const STALE_MS: i64 = 4 * RESOLUTION_MS;
+/// Resource metrics that were not taken so many times are as good as gone.
+const STALE_AFTER: i64 = 4;
+/// But not before this, in milliseconds.
+const STALE_MS: i64 = 60_000;
 /// How long after a sample the autoscalers sync, so that they decide by metrics that are fresh.
 const SYNC_AFTER_SAMPLE: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,7 @@ pub(crate) struct Autoscalers {
 impl Autoscalers {
     /// Starts the autoscalers of the manifests, whose Deployments the runtime runs.
     pub(crate) fn start(
+        spec: &ScalingSpec,
         manifests: &Arc<Manifests>,
         runtime: &Arc<Runtime>,
         store: Arc<dyn Select>,
@@ -66,8 +70,9 @@ impl Autoscalers {
         let metrics = Arc::new(ClusterMetrics {
             scalers: manifests.scaled_objects.iter().map(scaler).collect(),
             custom: CustomMetrics::new(queries.clone()),
-            resources: Mutex::new(ResourceMetrics::new()),
+            resources: Mutex::new(ResourceMetrics::new(milliseconds(spec.metric_resolution))),
             sampled_ms: AtomicI64::new(now),
+            stale_ms: STALE_AFTER.saturating_mul(milliseconds(spec.metric_resolution)).max(STALE_MS),
             manifests: Arc::clone(manifests),
             runtime: Arc::clone(runtime),
             clock: Arc::clone(clock),
@@ -76,7 +81,7 @@ impl Autoscalers {
         problems.extend(manifests.scaled_objects.iter().flat_map(|object| wrong_queries(object, &engine)));
         let autoscaling = Autoscaling::new(
             managed,
-            ControllerOptions::default(),
+            spec.options,
             Arc::clone(&metrics) as _,
             Arc::clone(&metrics) as _,
             Arc::clone(&metrics) as _,
@@ -84,7 +89,7 @@ impl Autoscalers {
         );
         let running = autoscaling.clone();
         let tasks = vec![
-            tokio::spawn(sample(Arc::clone(&metrics))),
+            tokio::spawn(sample(Arc::clone(&metrics), spec.metric_resolution)),
             tokio::spawn(async move {
                 tokio::time::sleep(SYNC_AFTER_SAMPLE).await;
                 running.run().await;
@@ -138,16 +143,19 @@ fn wrong_queries(object: &ScaledObject, engine: &Engine) -> Vec<String> {
     wrong.collect()
 }
 
-/// Takes the counters of containers and the node every 15 seconds, for ever.
-async fn sample(metrics: Arc<ClusterMetrics>) {
-    let resolution = Duration::from_millis(RESOLUTION_MS.unsigned_abs());
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Takes the counters of containers and the node once a resolution, for ever.
+async fn sample(metrics: Arc<ClusterMetrics>, resolution: Duration) {
     let mut ticks = tokio::time::interval(resolution);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
         let metrics = Arc::clone(&metrics);
         if let Err(error) = spawn_blocking(move || metrics.sample()).await {
-            tracing::error!("resource metrics were not taken, they are tried again in 15 s: {error}");
+            tracing::error!("resource metrics were not taken, they are tried again: {error}");
         }
     }
 }
@@ -160,6 +168,8 @@ pub(crate) struct ClusterMetrics {
     resources: Mutex<ResourceMetrics>,
     /// When counters were last taken.
     sampled_ms: AtomicI64,
+    /// From which age on they are as good as gone, in milliseconds.
+    stale_ms: i64,
     manifests: Arc<Manifests>,
     runtime: Arc<Runtime>,
     clock: Arc<dyn Clock>,
@@ -198,7 +208,7 @@ impl ClusterMetrics {
 
     /// Says so when counters have not been taken for a while.
     fn check_fresh(&self, resource: &str) -> Result<(), String> {
-        if self.clock.now() - self.sampled_ms.load(Ordering::Relaxed) <= STALE_MS {
+        if self.clock.now() - self.sampled_ms.load(Ordering::Relaxed) <= self.stale_ms {
             return Ok(());
         }
         Err(format!("the server is currently unable to handle the request (get {resource}.metrics.k8s.io)"))
