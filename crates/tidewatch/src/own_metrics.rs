@@ -123,6 +123,8 @@ fn sampled_traces(stats: &RecorderStats, out: &mut Observations<'_>) {
     let mut counter = |name: &str, help: &str, value: u64| out.counter(name, help, value as f64);
     counter("tidewatch_tail_sampling_dropped_traces_total", "Traces that are not kept.", tail.dropped);
     counter("tidewatch_tail_sampling_dropped_spans_total", "Spans of those traces.", stats.sampled_out);
+    let help = "Spans of kept traces that the store did not take.";
+    counter("tidewatch_tail_sampling_lost_spans_total", help, stats.lost);
     let help = "Traces decided before their time, as too many waited.";
     counter("tidewatch_tail_sampling_early_traces_total", help, tail.early);
     out.gauge("tidewatch_tail_sampling_waiting_traces", "Traces that wait.", tail.waiting as f64);
@@ -212,4 +214,28 @@ fn scrape_pools(pools: &[PoolStats], out: &mut Observations<'_>) {
         "Targets that could not be made.",
         of(|p| p.sync_failed),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewatch_telemetry::{BuildInfo, Exposition};
+    use tidewatch_traces::TailStats;
+
+    fn told(stats: RecorderStats) -> String {
+        let registry = Registry::new(BuildInfo::of_version("0"));
+        registry.observe(move |out| sampled_traces(&stats, out));
+        registry.encode(Exposition::Text)
+    }
+
+    #[test]
+    fn lost_spans_are_told_where_traces_are_sampled() {
+        let stats = RecorderStats { lost: 7, sampled_out: 3, ..RecorderStats::default() };
+        assert!(!told(stats).contains("tidewatch_tail_sampling"), "nothing is sampled");
+        let page = told(RecorderStats { tail: Some(TailStats::default()), ..stats });
+        let check = |line: &str| assert!(page.lines().any(|other| other == line), "{line} in {page}");
+        check("tidewatch_tail_sampling_lost_spans_total 7.0");
+        check("# TYPE tidewatch_tail_sampling_lost_spans_total counter");
+        check("tidewatch_tail_sampling_dropped_spans_total 3.0");
+    }
 }
