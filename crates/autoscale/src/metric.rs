@@ -176,9 +176,10 @@ impl Metric {
         let answer = self.key.as_ref().and_then(|key| observed.object_metrics.get(key));
         let value = answer.cloned().unwrap_or_else(|| Err(not_found())).map_err(|error| {
             let namespace = &self.namespace;
+            // Kubernetes mixes up the order of these
             format!(
-                "unable to get metric {name}: unable to fetch metrics from custom metrics API: {error} on {kind} \
-                 {namespace}/{object}"
+                "unable to get metric {name}: {kind} on {namespace} {object}/unable to fetch metrics from custom \
+                 metrics API: {error}"
             )
         })?;
         Ok(value.milli_value())

@@ -263,6 +263,13 @@ impl Quantity {
         }
     }
 
+    /// The same amount as it comes back from an API server, which keeps it as printed: only what does not fit in 64 bits
+    /// can tell the difference.
+    #[must_use]
+    pub fn as_stored(self) -> Self {
+        Self::parse_signed(&self.to_string()).unwrap_or(self)
+    }
+
     /// Thousandths as a Kubernetes controller sees them: rounded up, and 0 or wrapped around where 64 bits do not do.
     pub fn milli_value(self) -> i64 {
         self.scaled_value(-3)
@@ -561,6 +568,13 @@ mod tests {
         check("1234567890123456789e70", 0);
         check("99999999999999999999", 7_766_279_631_452_241_919_i64.wrapping_mul(1000));
         check("1e-12", 1);
+    }
+
+    #[test]
+    fn the_api_server_keeps_what_is_printed() {
+        let written = Quantity::parse_signed("0.02445807872737265E").unwrap();
+        assert_eq!((written.milli_value(), written.as_stored().milli_value()), (0, 6_011_334_653_663_098_384));
+        assert_eq!(written, written.as_stored());
     }
 
     #[test]
