@@ -24,6 +24,8 @@ pub(crate) enum Takes {
     GetOrHead,
     /// Changes.
     PostOrPut,
+    /// Questions that are too long for an address.
+    Post,
 }
 
 impl Takes {
@@ -33,6 +35,7 @@ impl Takes {
             Self::GetOrPost => &[MethodFilter::GET, MethodFilter::POST],
             Self::GetOrHead => &[MethodFilter::GET, MethodFilter::HEAD],
             Self::PostOrPut => &[MethodFilter::POST, MethodFilter::PUT],
+            Self::Post => &[MethodFilter::POST],
         }
     }
 
@@ -42,6 +45,7 @@ impl Takes {
             Self::GetOrPost => "GET, OPTIONS, POST",
             Self::GetOrHead => "GET, HEAD, OPTIONS",
             Self::PostOrPut => "OPTIONS, POST, PUT",
+            Self::Post => "OPTIONS, POST",
         }
     }
 }

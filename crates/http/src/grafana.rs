@@ -1,7 +1,9 @@
 //! Grafana's HTTP API as far as dashboards need it.
 //!
 //! Input: the catalog of dashboards. Output: the list and the models for the UI and for scripts, one data source, and the
-//! Prometheus API once more below it. Nothing can be saved: dashboards are files.
+//! Prometheus API once more below it, and annotations: scalings. Nothing can be saved: dashboards are files.
+
+mod annotations;
 
 use crate::Shared;
 use crate::endpoint::Takes::Get;
@@ -28,7 +30,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/api/search", endpoint(Get, search))
         .route("/api/dashboards/uid/{uid}", endpoint(Get, dashboard))
         .route("/api/datasources", endpoint(Get, datasources))
-        .route("/api/annotations", endpoint(Get, annotations))
+        .route("/api/annotations", endpoint(Get, annotations::annotations))
         .nest("/api/datasources/proxy/uid/prometheus/api/v1", prometheus::routes(shared))
 }
 
@@ -149,10 +151,6 @@ async fn datasources(headers: HeaderMap) -> Response {
         "readOnly": true,
     }]);
     answer(StatusCode::OK, &headers, &list)
-}
-
-async fn annotations(headers: HeaderMap) -> Response {
-    answer(StatusCode::OK, &headers, &json!([]))
 }
 
 #[cfg(test)]

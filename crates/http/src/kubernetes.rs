@@ -1,216 +1,100 @@
-//! The Kubernetes API as far as looking at pods needs it: pods, logs, events, Deployments.
+//! The Kubernetes API as far as looking goes: what `kubectl get`, `describe`, `top` and `logs` ask of a cluster.
 //!
-//! Input: the runtime's snapshots. Output: lists and texts as an API server gives them, errors as `Status` objects. It
-//! only reads: nothing is created, watched or changed here, and `kubectl` is not expected to work.
+//! Input: snapshots of pods, Deployments, events, autoscalers and metrics. Output: objects, lists, tables and discovery as
+//! an API server gives them, errors as `Status` objects. It only reads: whoever creates, changes, deletes or watches is
+//! told so. Each kind of objects has its module; [`KINDS`] lists them.
 
-mod objects;
+mod age;
+mod asked;
+mod identity;
+mod kind;
+mod list;
+mod selector;
+mod status;
 
-use crate::Shared;
-use crate::endpoint::Takes::Get;
-use crate::endpoint::endpoint;
-use crate::json::to_go_json;
-use crate::parameters::Parameters;
-use crate::reply::{EncodedBody, Encoding, on_blocking_thread};
+mod discovery;
+
+mod autoscalers;
+mod deployments;
+mod events;
+mod logs;
+mod nodes;
+mod pods;
+
+mod custom_metrics;
+mod external_metrics;
+mod resource_metrics;
+
+pub(crate) use autoscalers::{condition, target_kind};
+pub(crate) use identity::number;
+
 use crate::sources::Workloads;
+use crate::{Shared, SharedState};
 use axum::Router;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use axum::routing::{MethodRouter, any, get};
+use kind::Kind;
+use status::Status;
 use std::sync::Arc;
-use tidewatch_runtime::RuntimeError;
+
+/// The kinds of objects that are served.
+static KINDS: [&Kind; 8] = [
+    &nodes::NAMESPACES,
+    &nodes::NODES,
+    &pods::PODS,
+    &events::EVENTS,
+    &deployments::DEPLOYMENTS,
+    &autoscalers::AUTOSCALERS,
+    &resource_metrics::NODE_METRICS,
+    &resource_metrics::POD_METRICS,
+];
 
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/api/v1/pods", endpoint(Get, all_pods))
-        .route("/api/v1/namespaces/{namespace}/pods", endpoint(Get, pods))
-        .route("/api/v1/namespaces/{namespace}/pods/{pod}", endpoint(Get, pod))
-        .route("/api/v1/namespaces/{namespace}/pods/{pod}/log", endpoint(Get, log))
-        .route("/api/v1/namespaces/{namespace}/events", endpoint(Get, events))
-        .route("/apis/apps/v1/namespaces/{namespace}/deployments", endpoint(Get, deployments))
+    let of_kinds = KINDS.iter().fold(Router::new(), |routes, kind| routes.merge(list::routes_of(kind)));
+    of_kinds
+        .merge(discovery::routes())
+        .merge(logs::routes())
+        .merge(deployments::routes())
+        .merge(custom_metrics::routes())
+        .merge(external_metrics::routes())
+        .route("/apis/{group}/{version}/{*rest}", any(unknown))
+        .route("/api/v1/namespaces/{namespace}/{*rest}", any(unknown))
 }
 
-/// A failure, as the API server words it.
-struct Status {
-    code: StatusCode,
-    reason: &'static str,
-    message: String,
-    details: Value,
+/// The groups and versions that are served besides the core; metrics APIs only where there is something behind them.
+fn groups(shared: &SharedState) -> Vec<(&'static str, &'static str)> {
+    let state = &shared.state;
+    let all = [
+        ("apps", "v1", true),
+        ("autoscaling", "v2", true),
+        (resource_metrics::GROUP, resource_metrics::VERSION, state.resource_metrics.is_some()),
+        (custom_metrics::GROUP, custom_metrics::VERSION, state.custom_metrics.is_some()),
+        (external_metrics::GROUP, external_metrics::VERSION, state.external_metrics.is_some()),
+    ];
+    all.into_iter().filter(|(.., served)| *served).map(|(group, version, _)| (group, version)).collect()
 }
 
-impl Status {
-    fn bad_request(message: impl Into<String>) -> Self {
-        Self {
-            code: StatusCode::BAD_REQUEST,
-            reason: "BadRequest",
-            message: message.into(),
-            details: Value::Null,
-        }
-    }
-
-    fn not_found(kind: &str, name: &str) -> Self {
-        Self {
-            code: StatusCode::NOT_FOUND,
-            reason: "NotFound",
-            message: format!("{kind} {name:?} not found"),
-            details: json!({ "name": name, "kind": kind }),
-        }
-    }
-
-    fn internal(message: String) -> Self {
-        let code = StatusCode::INTERNAL_SERVER_ERROR;
-        Self { code, reason: "InternalError", message, details: Value::Null }
-    }
+/// A route that reads, and refuses everything else with the reason.
+fn read<H, T>(handler: H) -> MethodRouter<Shared>
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    get(handler).fallback(async || Status::read_only())
 }
 
-impl IntoResponse for Status {
-    fn into_response(self) -> Response {
-        let mut status = json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": self.message,
-            "reason": self.reason,
-            "code": self.code.as_u16(),
-        });
-        if !self.details.is_null() {
-            status["details"] = self.details;
-        }
-        let mut response =
-            EncodedBody::new(to_go_json(&status), Encoding::Identity).into_response("application/json");
-        *response.status_mut() = self.code;
-        response
-    }
+/// An address that is none of this API's.
+async fn unknown(method: axum::http::Method) -> Status {
+    if method == axum::http::Method::GET { Status::no_such_resource() } else { Status::read_only() }
 }
 
-fn workloads(shared: &Shared) -> Result<Arc<dyn Workloads>, Status> {
-    let none = || Status {
-        code: StatusCode::NOT_FOUND,
-        reason: "NotFound",
-        message: "no pods are run here: this API exists with `tidewatch up` only".to_owned(),
-        details: Value::Null,
-    };
+/// A refusal before anything was looked up.
+fn refused(status: Status) -> Response {
+    status.into_response()
+}
+
+fn workloads(shared: &SharedState) -> Result<Arc<dyn Workloads>, Status> {
+    let none = || Status::absent("no pods are run here: this API exists with `tidewatch up` only");
     shared.state.workloads.clone().ok_or_else(none)
-}
-
-fn list(headers: &HeaderMap, kind: &str, version: &str, items: &[Value]) -> Response {
-    let list = json!({
-        "kind": kind,
-        "apiVersion": version,
-        "metadata": { "resourceVersion": "" },
-        "items": items,
-    });
-    EncodedBody::new(to_go_json(&list), Encoding::accepted_by(headers)).into_response("application/json")
-}
-
-async fn all_pods(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Status> {
-    let workloads = workloads(&shared)?;
-    let make = move || {
-        let items = workloads.pods().iter().map(objects::pod).collect::<Vec<_>>();
-        list(&headers, "PodList", "v1", &items)
-    };
-    Ok(on_blocking_thread(make).await)
-}
-
-async fn pods(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    Path(namespace): Path<String>,
-) -> Result<Response, Status> {
-    let workloads = workloads(&shared)?;
-    let make = move || {
-        let pods = workloads.pods();
-        let items = pods.iter().filter(|pod| pod.pod.namespace == namespace).map(objects::pod);
-        list(&headers, "PodList", "v1", &items.collect::<Vec<_>>())
-    };
-    Ok(on_blocking_thread(make).await)
-}
-
-async fn pod(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Response, Status> {
-    let workloads = workloads(&shared)?;
-    let make = move || {
-        let pods = workloads.pods();
-        let found = pods.iter().find(|pod| pod.pod.namespace == namespace && pod.pod.name == name);
-        let mut object = objects::pod(found.ok_or_else(|| Status::not_found("pods", &name))?);
-        object["kind"] = "Pod".into();
-        object["apiVersion"] = "v1".into();
-        let body = EncodedBody::new(to_go_json(&object), Encoding::accepted_by(&headers));
-        Ok::<_, Status>(body.into_response("application/json"))
-    };
-    Ok(on_blocking_thread(make).await)
-}
-
-async fn events(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    Path(namespace): Path<String>,
-) -> Result<Response, Status> {
-    let workloads = workloads(&shared)?;
-    let make = move || {
-        let events = workloads.events();
-        let items = events.iter().filter(|event| event.namespace == namespace).enumerate();
-        let items: Vec<Value> = items.map(|(number, event)| objects::event(number, event)).collect();
-        list(&headers, "EventList", "v1", &items)
-    };
-    Ok(on_blocking_thread(make).await)
-}
-
-async fn deployments(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    Path(namespace): Path<String>,
-) -> Result<Response, Status> {
-    let workloads = workloads(&shared)?;
-    let make = move || {
-        let pods = workloads.pods();
-        let items = objects::deployments(pods.iter().filter(|pod| pod.pod.namespace == namespace));
-        list(&headers, "DeploymentList", "apps/v1", &items)
-    };
-    Ok(on_blocking_thread(make).await)
-}
-
-async fn log(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    Path((namespace, pod)): Path<(String, String)>,
-    parameters: Parameters,
-) -> Result<Response, Status> {
-    let workloads = workloads(&shared)?;
-    for name in ["follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "limitBytes"] {
-        if !matches!(parameters.get(name), "" | "false" | "0") {
-            return Err(Status::bad_request(format!(
-                "{name} is not supported by tidewatch; hint: use tailLines"
-            )));
-        }
-    }
-    let tail_lines = match parameters.get("tailLines") {
-        "" => None,
-        text => match text.parse() {
-            Ok(lines) => Some(lines),
-            Err(_) => {
-                return Err(Status::bad_request(format!("tailLines: {text:?} is not a number of lines")));
-            }
-        },
-    };
-    let container = Some(parameters.get("container").to_owned()).filter(|name| !name.is_empty());
-    let encoding = Encoding::accepted_by(&headers);
-    let make = move || {
-        let log = workloads.log(&namespace, &pod, container.as_deref(), tail_lines);
-        let body = log.map(|log| EncodedBody::new(log, encoding).into_response("text/plain"));
-        body.map_err(|error| log_error(&error, &pod))
-    };
-    Ok(on_blocking_thread(make).await)
-}
-
-fn log_error(error: &RuntimeError, pod: &str) -> Status {
-    match error {
-        RuntimeError::NoSuchPod { .. } => Status::not_found("pods", pod),
-        RuntimeError::NoSuchContainer { .. } => Status::bad_request(error.to_string()),
-        _ => Status::internal(error.to_string()),
-    }
 }

@@ -1,8 +1,9 @@
 //! The only crate that serves: the web page and the public APIs of the systems tidewatch stands in for.
 //!
-//! Input: handles to the store, the query engine, the scraper, the runtime and the dashboards, in one [`ApiState`].
-//! Output: the Prometheus HTTP API v1 and its management API, Grafana's dashboards, the Kubernetes API's pods, logs and
-//! events, the metrics of a cluster's exporters, OTLP, Jaeger's query APIs and remote sampling, and the page, on loopback addresses.
+//! Input: handles to the store, the query engine, the scraper, the runtime, the autoscalers and the dashboards, in one
+//! [`ApiState`]. Output: the Prometheus HTTP API v1 and its management API, Grafana's dashboards and annotations, what `kubectl`
+//! reads of a cluster with the metrics APIs of autoscaling, the metrics of a cluster's exporters, OTLP, Jaeger's query APIs and
+//! remote sampling, decisions and simulations of autoscaling, and the page, on loopback addresses.
 //!
 //! In reading order: a [`Server`] binds [`ListenerSpec`]s and answers connections; `routes` puts one module per API into
 //! a router; the guard checks, counts and finishes every request; work on the store passes the gate, which bounds it
@@ -30,9 +31,11 @@ mod prometheus;
 mod reply;
 mod routes;
 mod sampling;
+mod scaling_sources;
 mod server;
 mod sources;
 mod state;
+mod tidewatch_api;
 mod ui;
 
 pub use cluster_metrics::{
@@ -43,6 +46,9 @@ pub use gate::QueryLimits;
 pub use listen::{ListenerSpec, Serves};
 pub use otlp::{IntakeError, OtlpLimits, SpanIntake, SpanReception, Taken};
 pub use sampling::SamplingStrategies;
+pub use scaling_sources::{
+    Autoscaling, CustomMetrics, ExternalMetrics, MetricFailure, ResourceMetrics, Simulate, SimulationFailure,
+};
 pub use server::{ConnectionLimits, Server};
 pub use sources::{Targets, Workloads};
 pub use state::{ApiState, ConfigStatus, HeadStats, LifecycleRequest, Readiness};
@@ -53,6 +59,7 @@ struct SharedState {
     gate: gate::Gate,
     metrics: std::sync::Arc<metrics::HttpMetrics>,
     receiver: Option<std::sync::Arc<otlp::Receiver>>,
+    simulations: tidewatch_api::Simulations,
 }
 
 type Shared = std::sync::Arc<SharedState>;

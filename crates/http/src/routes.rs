@@ -5,7 +5,7 @@
 
 use crate::endpoint::note_route;
 use crate::guard::guard;
-use crate::{Shared, grafana, jaeger, kubernetes, management, prometheus, ui};
+use crate::{Shared, grafana, jaeger, kubernetes, management, prometheus, tidewatch_api, ui};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
@@ -16,7 +16,8 @@ pub(crate) fn everything(shared: &Shared) -> Router {
         .merge(management::routes())
         .merge(grafana::routes(shared))
         .merge(jaeger::routes(shared))
-        .merge(kubernetes::routes());
+        .merge(kubernetes::routes())
+        .merge(tidewatch_api::routes());
     guarded(routes, shared)
 }
 

@@ -8,6 +8,7 @@ use crate::gate::Gate;
 use crate::listen::{ListenerSpec, Serves, bind};
 use crate::metrics::{GaugeGuard, HttpMetrics};
 use crate::state::ApiState;
+use crate::tidewatch_api::Simulations;
 use crate::{Shared, SharedState, cluster_metrics, otlp, routes, sampling};
 use axum::Router;
 use axum::body::Body;
@@ -106,7 +107,8 @@ impl Server {
         let gate = Gate::new(state.query_limits, Arc::clone(&metrics));
         let readiness = Arc::clone(&state.readiness);
         let receiver = otlp::Receiver::new(&state);
-        let shared: Shared = Arc::new(SharedState { state, gate, metrics, receiver });
+        let shared: Shared =
+            Arc::new(SharedState { state, gate, metrics, receiver, simulations: Simulations::default() });
         let (phase, phases) = watch::channel(Phase::Running);
         let most = self.limits.max_connections.max(1);
         let mut places = Vec::with_capacity(self.listeners.len());

@@ -3,7 +3,8 @@
 //! Input: handles of the scrape and runtime crates, which implement these traits here with their own methods of the same
 //! names. Output: snapshots for the routes. Nothing here keeps state or waits.
 
-use tidewatch_runtime::{PodStatus, Runtime, RuntimeError, RuntimeEvent};
+use tidewatch_manifest::Autoscaler;
+use tidewatch_runtime::{DeploymentStatus, NodeStatus, PodStatus, Runtime, RuntimeError, RuntimeEvent};
 use tidewatch_scrape::{DroppedTarget, MetricMetadata, Scraper, TargetStatus};
 
 /// The scraper's view of its targets.
@@ -40,6 +41,12 @@ impl Targets for Scraper {
 pub trait Workloads: Send + Sync {
     /// All pods.
     fn pods(&self) -> Vec<PodStatus>;
+    /// All Deployments, those without pods included.
+    fn deployments(&self) -> Vec<DeploymentStatus>;
+    /// The autoscalers as they are written, those that ScaledObjects become included.
+    fn autoscalers(&self) -> Vec<Autoscaler>;
+    /// The machine.
+    fn node(&self) -> NodeStatus;
     /// What happened to them, oldest first.
     fn events(&self) -> Vec<RuntimeEvent>;
     /// The last `tail_lines` lines a container wrote; all that are kept without a number.
@@ -64,6 +71,18 @@ pub trait Workloads: Send + Sync {
 impl Workloads for Runtime {
     fn pods(&self) -> Vec<PodStatus> {
         self.pods()
+    }
+
+    fn deployments(&self) -> Vec<DeploymentStatus> {
+        self.deployments()
+    }
+
+    fn autoscalers(&self) -> Vec<Autoscaler> {
+        self.autoscalers()
+    }
+
+    fn node(&self) -> NodeStatus {
+        self.node()
     }
 
     fn events(&self) -> Vec<RuntimeEvent> {

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::otlp::SpanReception;
 use crate::sampling::SamplingStrategies;
+use crate::scaling_sources::{Autoscaling, CustomMetrics, ExternalMetrics, ResourceMetrics, Simulate};
 use crate::sources::{Targets, Workloads};
 
 /// Everything the APIs answer from.
@@ -35,6 +36,16 @@ pub struct ApiState {
     pub targets: Option<Arc<dyn Targets>>,
     /// The pods and their metrics.
     pub workloads: Option<Arc<dyn Workloads>>,
+    /// The autoscalers.
+    pub autoscaling: Option<Arc<dyn Autoscaling>>,
+    /// What pods and nodes use.
+    pub resource_metrics: Option<Arc<dyn ResourceMetrics>>,
+    /// Metrics of pods and other objects.
+    pub custom_metrics: Option<Arc<dyn CustomMetrics>>,
+    /// Metrics of things outside.
+    pub external_metrics: Option<Arc<dyn ExternalMetrics>>,
+    /// Runs simulations of autoscaling.
+    pub simulate: Option<Arc<Simulate>>,
     /// What asks Kafka for its metrics.
     pub kafka: Option<Arc<Exporter>>,
     /// Where traces are read; without it Jaeger's APIs say that there are none.

@@ -25,7 +25,7 @@ fn catalog() -> Catalog {
     catalog
 }
 
-fn pod() -> PodStatus {
+pub(crate) fn pod() -> PodStatus {
     let pod = PodRef {
         namespace: "todo-app-prod".into(),
         name: "todo-backend-1".into(),

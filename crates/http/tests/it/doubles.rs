@@ -1,13 +1,16 @@
 //! Stand-ins for the store, the scraper and the runtime.
 
+use crate::served::NOW;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidewatch_exposition::MetricKind;
 use tidewatch_http::{Targets, Workloads};
+use tidewatch_manifest::{Autoscaler, Container, LabelSelector, Manifests, Quantity, load_text};
 use tidewatch_model::{Columns, LabelQuery, Labels, Select, SelectError, Selection, Series};
-use tidewatch_runtime::{PodStatus, RuntimeError, RuntimeEvent};
+use tidewatch_runtime::{DeploymentStatus, NodeStatus, PodStatus, RuntimeError, RuntimeEvent};
 use tidewatch_scrape::{DroppedTarget, MetricMetadata, TargetHealth, TargetStatus};
 use tidewatch_testkit::Memory;
 
@@ -127,7 +130,7 @@ impl Targets for TwoPools {
     }
 }
 
-/// One pod with a log, and one event.
+/// One pod of a Deployment of two, with a log and an event, and an event of its autoscaler.
 pub(crate) struct OnePod(pub(crate) PodStatus);
 
 impl Workloads for OnePod {
@@ -135,8 +138,45 @@ impl Workloads for OnePod {
         vec![self.0.clone()]
     }
 
+    fn deployments(&self) -> Vec<DeploymentStatus> {
+        let labels: BTreeMap<String, String> = [("app".to_owned(), "todo-backend".to_owned())].into();
+        let container = |name: &str| Container {
+            name: name.to_owned(),
+            image: format!("{name}:0.1.0"),
+            requests: [("cpu".to_owned(), Quantity::parse("100m").unwrap())].into(),
+            ..Container::default()
+        };
+        vec![DeploymentStatus {
+            namespace: self.0.pod.namespace.clone(),
+            name: "todo-backend".to_owned(),
+            labels: labels.clone(),
+            selector: LabelSelector { match_labels: labels.clone(), ..LabelSelector::default() },
+            template_labels: labels,
+            containers: vec![container("backend"), container("daprd")],
+            created_ms: NOW - 125_000,
+            replicas: 2,
+            present: 1,
+            ready: 0,
+            ..DeploymentStatus::default()
+        }]
+    }
+
+    fn autoscalers(&self) -> Vec<Autoscaler> {
+        manifests().all_autoscalers()
+    }
+
+    fn node(&self) -> NodeStatus {
+        NodeStatus {
+            name: "local".to_owned(),
+            ip: "127.0.0.1".parse().unwrap(),
+            cores: 2,
+            memory_bytes: 4 << 30,
+            started_ms: NOW - 86_400_000 * 3,
+        }
+    }
+
     fn events(&self) -> Vec<RuntimeEvent> {
-        vec![RuntimeEvent {
+        let of_pod = RuntimeEvent {
             warning: true,
             reason: "BackOff".to_owned(),
             message: "Back-off restarting failed container".to_owned(),
@@ -146,7 +186,19 @@ impl Workloads for OnePod {
             count: 3,
             first_ms: 1_700_000_000_000,
             last_ms: 1_700_000_060_500,
-        }]
+        };
+        let of_autoscaler = RuntimeEvent {
+            warning: false,
+            reason: "SuccessfulRescale".to_owned(),
+            message: "New size: 4".to_owned(),
+            kind: "HorizontalPodAutoscaler".to_owned(),
+            name: "todo-backend-hpa".to_owned(),
+            count: 1,
+            first_ms: NOW - 60_000,
+            last_ms: NOW - 60_000,
+            ..of_pod.clone()
+        };
+        vec![of_pod, of_autoscaler]
     }
 
     fn log(
@@ -178,6 +230,27 @@ impl Workloads for OnePod {
     fn node_metrics(&self, out: &mut String) {
         out.push_str("node_load1 0.5\n");
     }
+}
+
+/// The backend's autoscaler as it is written.
+fn manifests() -> Manifests {
+    let text = "
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: { name: todo-backend-hpa, namespace: todo-app-prod, labels: { app: todo-backend } }
+spec:
+  scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: todo-backend }
+  minReplicas: 2
+  maxReplicas: 10
+  metrics:
+    - { type: Resource, resource: { name: cpu, target: { type: Utilization, averageUtilization: 70 } } }
+    - { type: Resource, resource: { name: memory, target: { type: Utilization, averageUtilization: 80 } } }
+  behavior:
+    scaleDown:
+      stabilizationWindowSeconds: 120
+      policies: [{ type: Percent, value: 50, periodSeconds: 30 }]
+";
+    load_text("hpa.yaml", text).unwrap()
 }
 
 /// A scraper with nothing to scrape.

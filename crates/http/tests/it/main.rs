@@ -4,16 +4,20 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot talk to its server has failed
 
+mod against_kubectl;
 mod against_prometheus;
 mod client;
 mod dashboards_and_pods;
 mod doubles;
 mod jaeger;
+mod kubernetes;
 mod limits;
 mod otlp_grpc;
 mod otlp_http;
 mod prometheus;
 mod receiving;
 mod remote_sampling;
+mod scaling;
+mod scaling_doubles;
 mod security;
 mod served;

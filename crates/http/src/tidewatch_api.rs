@@ -1,0 +1,62 @@
+//! tidewatch's own API, `/api/tidewatch/v1`: what no other system has one for.
+//!
+//! Input: calls of the page and of the command line. Output: autoscalers, their decisions with every step, and simulations,
+//! as JSON in camelCase with times in RFC 3339. A refusal is `{"error": text}`, with the `field` of a request's body where
+//! one is wrong. Everything that has an API elsewhere is served as that one, not here.
+
+mod autoscalers;
+mod simulation;
+
+pub(crate) use simulation::Simulations;
+
+use crate::Shared;
+use crate::endpoint::Takes::{Get, Post};
+use crate::endpoint::endpoint;
+use crate::json::to_go_json;
+use crate::reply::{EncodedBody, Encoding};
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+pub(crate) fn routes() -> Router<Shared> {
+    const AUTOSCALERS: &str = "/api/tidewatch/v1/autoscalers";
+    Router::new()
+        .route(AUTOSCALERS, endpoint(Get, autoscalers::list))
+        .route(&format!("{AUTOSCALERS}/{{namespace}}/{{name}}"), endpoint(Get, autoscalers::one))
+        .route(
+            &format!("{AUTOSCALERS}/{{namespace}}/{{name}}/decisions"),
+            endpoint(Get, autoscalers::decisions),
+        )
+        .route("/api/tidewatch/v1/simulation", endpoint(Post, simulation::simulate))
+}
+
+/// A call that is refused.
+struct Refusal {
+    code: StatusCode,
+    error: String,
+    field: Option<String>,
+}
+
+impl Refusal {
+    fn new(code: StatusCode, error: impl Into<String>) -> Self {
+        Self { code, error: error.into(), field: None }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut body = json!({ "error": self.error });
+        if let Some(field) = self.field {
+            body["field"] = field.into();
+        }
+        let mut response =
+            EncodedBody::new(to_go_json(&body), Encoding::Identity).into_response("application/json");
+        *response.status_mut() = self.code;
+        response
+    }
+}
+
+fn answer(headers: &HeaderMap, body: &Value) -> Response {
+    EncodedBody::new(to_go_json(body), Encoding::accepted_by(headers)).into_response("application/json")
+}
