@@ -82,9 +82,6 @@ add('kube_deployment_spec_replicas', 'gauge', 'Number of desired pods for a depl
 for (const state of ['', '_ready', '_available', '_updated']) {
   add(`kube_deployment_status_replicas${state}`, 'gauge', 'Replicas of a deployment.', catalog.kube_deployment_spec_replicas.series, catalog.kube_deployment_spec_replicas.level, true);
 }
-add('kube_horizontalpodautoscaler_spec_min_replicas', 'gauge', 'Lower limit for the number of pods.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: `${w.name}-hpa` })), 2, true);
-add('kube_horizontalpodautoscaler_spec_max_replicas', 'gauge', 'Upper limit for the number of pods.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: `${w.name}-hpa` })), 10, true);
-add('kube_horizontalpodautoscaler_info', 'gauge', 'Information about an autoscaler.', workloads.map((w) => ({ ...kube, horizontalpodautoscaler: `${w.name}-hpa`, scaletargetref_api_version: 'apps/v1', scaletargetref_kind: 'Deployment', scaletargetref_name: w.name })), 1, true);
 const kubePod = (pod) => ({ ...kube, pod: pod.name, uid: pod.uid });
 add('kube_pod_info', 'gauge', 'Information about a pod.', pods.map((p) => ({ ...kubePod(p), pod_ip: p.ip, host_ip: '127.0.0.1', node: 'localhost', created_by_kind: 'ReplicaSet', created_by_name: p.workload.name })), 1, true);
 add('kube_pod_status_phase', 'gauge', 'The phase of a pod.', pods.flatMap((p) => ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'].map((phase) => ({ ...kubePod(p), phase }))), (l) => (l.phase === 'Running' ? 1 : 0), true);
@@ -109,9 +106,6 @@ add('node_filesystem_size_bytes', 'gauge', 'Size.', [{ ...node, mountpoint: '/',
 add('db_query_duration_seconds_count', 'histogram', 'Time of a database query.', cross(backends, 'query_type', ['select', 'insert', 'update']), 3);
 add('events_publish_duration_seconds_bucket', 'histogram', 'Time to hand over an event.', cross(cross(backends, 'event_type', ['task.created', 'task.completed']), 'le', ['0.01', '0.1', '+Inf']), 2);
 add('kube_deployment_status_replicas_unavailable', 'gauge', 'Unavailable replicas.', catalog.kube_deployment_spec_replicas.series, 0, true);
-for (const state of ['current', 'desired']) {
-  add(`kube_horizontalpodautoscaler_status_${state}_replicas`, 'gauge', `Number of ${state} replicas.`, catalog.kube_horizontalpodautoscaler_spec_min_replicas.series, 2, true);
-}
 add('kube_node_status_allocatable', 'gauge', 'Allocatable resources of a node.', [
   { ...kube, namespace: undefined, node: 'localhost', resource: 'cpu', unit: 'core' },
   { ...kube, namespace: undefined, node: 'localhost', resource: 'memory', unit: 'byte' },

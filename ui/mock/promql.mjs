@@ -37,6 +37,7 @@ export function select(selector) {
 function waveOf(labels) {
   const metric = catalog[labels.__name__];
   const level = typeof metric.level === 'function' ? metric.level(labels) : metric.level;
+  if (metric.at) return metric.at(labels);
   if (metric.constant) return () => level;
   const key = Object.values(labels).join(' ');
   const phase = hash(key) * 6.28;

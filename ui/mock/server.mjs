@@ -7,10 +7,12 @@ import { dashboards as mocked } from './dashboards.mjs';
 import { catalog, namespace, pods } from './metrics.mjs';
 import { productDashboards } from './productDashboards.mjs';
 import { addPubsub } from './pubsub.mjs';
+import * as scaling from './scaling.mjs';
 import { instant, QueryError, range, select } from './promql.mjs';
 import * as traces from './traces.mjs';
 
 addPubsub();
+scaling.addSeries();
 const dashboards = [...productDashboards(), ...mocked];
 const port = Number(process.argv[2] ?? process.env.PORT ?? 3100);
 const dist = new URL('../dist', import.meta.url).pathname;
@@ -27,6 +29,7 @@ async function parametersOf(request, url) {
   if (request.method !== 'POST') return url.searchParams;
   let body = '';
   for await (const chunk of request) body += chunk;
+  if (request.headers['content-type'] === 'application/json') return JSON.parse(body);
   return new URLSearchParams(body);
 }
 
@@ -78,6 +81,8 @@ function podObject(pod) {
 const jaeger = (response, data, counted = false) => json(response, { data, total: counted ? data.length : 0, limit: 0, offset: 0, errors: null });
 const jaegerError = (response, status, msg) => json(response, { data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg }] }, status);
 const traced = !process.env.MOCK_NO_TRACES;
+/** MOCK_NO_SCALING shows the pages where nothing is autoscaled. */
+const scaled = !process.env.MOCK_NO_SCALING;
 
 /** Answers of range queries, so that measuring the page does not measure the mock. */
 const ranges = new Map();
@@ -123,6 +128,15 @@ const routes = [
     else jaegerError(r, 404, 'trace not found');
   }],
   [/^\/api\/dependencies$/, (r, _m, p) => jaeger(r, traced ? traces.dependencies(Number(p.get('endTs')) - Number(p.get('lookback')), Number(p.get('endTs'))) : [])],
+  [/^\/api\/tidewatch\/v1\/autoscalers$/, (r) => (scaled ? json(r, { autoscalers: scaling.autoscalers() }) : json(r, { error: 'nothing is scaled here' }, 404))],
+  [/^\/api\/tidewatch\/v1\/autoscalers\/[^/]+\/([^/]+)\/decisions$/, (r, m, p) => json(r, { decisions: scaling.decisions(m[1], Number(p.get('limit') ?? 100)) })],
+  [/^\/api\/tidewatch\/v1\/simulation$/, (r, _m, body) => {
+    const report = scaling.simulation(body);
+    json(r, report, report.error ? 400 : 200);
+  }],
+  [/^\/api\/annotations$/, (r, _m, p) => json(r, scaled ? scaling.annotations(Number(p.get('from')), Number(p.get('to'))) : [])],
+  [/^\/apis\/autoscaling\/v2\/horizontalpodautoscalers$/, (r) => (scaled ? json(r, { kind: 'HorizontalPodAutoscalerList', items: scaling.horizontalPodAutoscalers() }) : json(r, { kind: 'Status', message: 'nothing is scaled here' }, 404))],
+  [/^\/apis\/apps\/v1\/deployments$/, (r) => json(r, { kind: 'DeploymentList', items: scaled ? scaling.deployments() : [] })],
   [/^\/api\/v1\/namespaces\/([^/]+)\/pods$/, (r) => json(r, { kind: 'PodList', apiVersion: 'v1', items: pods.map(podObject) })],
   [/^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/log$/, (r, m, p) => {
     r.writeHead(200, { 'content-type': 'text/plain' });

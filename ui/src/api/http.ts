@@ -53,6 +53,10 @@ export async function getText(url: string, signal?: AbortSignal): Promise<string
   return (await request(url, { signal })).text();
 }
 
+export async function postJson<T>(url: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  return (await request(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })).json() as Promise<T>;
+}
+
 export async function postForm<T>(url: string, form: URLSearchParams, signal?: AbortSignal): Promise<T> {
   return (await request(url, { method: 'POST', body: form, signal })).json() as Promise<T>;
 }

@@ -71,3 +71,22 @@ export async function listEvents(namespace: string, signal?: AbortSignal): Promi
     throw error;
   }
 }
+
+/** An object of any kind, as its manifest has it. */
+export type KubernetesObject = { apiVersion?: string; kind?: string; metadata?: { name?: string; namespace?: string; [field: string]: unknown }; spec?: Record<string, unknown>; [field: string]: unknown };
+
+/** Undefined where the server does not have the API. */
+async function listObjects(path: string, apiVersion: string, kind: string, signal?: AbortSignal): Promise<KubernetesObject[] | undefined> {
+  try {
+    const { items } = await getJson<{ items?: KubernetesObject[] | null }>(path, signal);
+    return (items ?? []).map((item) => ({ apiVersion, kind, ...item }));
+  } catch (error) {
+    if (error instanceof ApiError && [404, 405, 501].includes(error.status)) return undefined;
+    throw error;
+  }
+}
+
+export const listHorizontalPodAutoscalers = (signal?: AbortSignal) =>
+  listObjects('/apis/autoscaling/v2/horizontalpodautoscalers', 'autoscaling/v2', 'HorizontalPodAutoscaler', signal);
+
+export const listDeployments = (signal?: AbortSignal) => listObjects('/apis/apps/v1/deployments', 'apps/v1', 'Deployment', signal);

@@ -15,6 +15,7 @@ const sections = [
   { href: '/explore', label: 'Explore', owns: (path: string) => path.startsWith('/explore') },
   { href: '/traces', label: 'Traces', owns: (path: string) => path.startsWith('/trace') },
   { href: '/services', label: 'Services', owns: (path: string) => path.startsWith('/services') },
+  { href: '/scaling', label: 'Scaling', owns: (path: string) => path.startsWith('/scaling') },
   { href: '/targets', label: 'Targets', owns: (path: string) => path.startsWith('/targets') },
 ];
 

@@ -13,6 +13,8 @@ const loaders: Record<string, () => Promise<{ default: PageComponent }>> = {
   '/trace': () => import('../pages/Trace'),
   '/traces/compare': () => import('../pages/TraceCompare'),
   '/services': () => import('../pages/Services'),
+  '/scaling': () => import('../pages/Scaling'),
+  '/scaling/simulate': () => import('../pages/Simulate'),
 };
 
 export interface Route {

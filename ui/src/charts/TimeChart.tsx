@@ -6,10 +6,11 @@ import { useEffect, useLayoutEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { ColorTheme } from '../grafana/theme';
+import { AnnotationLayer } from './annotations';
 import { ExemplarLayer } from './exemplars';
-import type { ChartExemplar, ChartModel } from './model';
+import type { ChartAnnotation, ChartExemplar, ChartModel } from './model';
 import { isAbsent, stackSeries } from './stack';
-import { Tooltip, tooltipRows, type TooltipOptions } from './tooltip';
+import { timeText, Tooltip, tooltipRows, type TooltipOptions } from './tooltip';
 import { uplotOptions } from './uplotOptions';
 
 export interface TimeChartProps {
@@ -31,12 +32,13 @@ export interface TimeChartProps {
 }
 
 const none: ChartExemplar[] = [];
+const nothing: ChartAnnotation[] = [];
 
 /** What cannot change without a new uPlot instance. */
 function structureOf(model: ChartModel, theme: ColorTheme): string {
   const series = model.series.map((s) => [s.key, s.color, s.scale, s.hidden.chart, s.style]);
   const axes = model.axes.map(({ tick: _tick, ...axis }) => axis);
-  return JSON.stringify([theme.name, series, axes]);
+  return JSON.stringify([theme.name, series, axes, model.elapsed]);
 }
 
 /** Index of the series whose drawn point is nearest to the pointer. */
@@ -61,6 +63,11 @@ class ChartInstance {
   readonly structure: string;
   private readonly tooltip = new Tooltip();
   private readonly exemplars = new ExemplarLayer(this.tooltip, (href) => this.props.onFollow?.(href));
+  private readonly annotations = new AnnotationLayer(
+    this.tooltip,
+    () => this.props.model.annotations ?? nothing,
+    (href) => this.props.onFollow?.(href),
+  );
   private hovered = false;
 
   constructor(
@@ -83,7 +90,7 @@ class ChartInstance {
       hooks: {
         setCursor: [() => this.showTooltip()],
         setSelect: [(u) => this.zoom(u)],
-        draw: [(u) => this.exemplars.place(u), () => this.props.onDrawn?.()],
+        draw: [(u) => this.exemplars.place(u), (u) => this.annotations.draw(u), () => this.props.onDrawn?.()],
       },
     });
     this.u = new uPlot(options, [model.times, ...stacked.data] as uPlot.AlignedData, host);
@@ -128,7 +135,7 @@ class ChartInstance {
     const { model, tooltip } = this.props;
     const at = u.cursor.idx;
     const { left = -1, top = 0 } = u.cursor;
-    if (this.exemplars.hovered) return;
+    if (this.exemplars.hovered || this.annotations.hovered) return;
     if (tooltip.mode === 'none' || at == null || left < 0 || !(this.hovered || this.props.sharedTooltip)) {
       this.tooltip.hide();
       return;
@@ -139,7 +146,7 @@ class ChartInstance {
     const box = u.over.getBoundingClientRect();
     const visible = box.bottom > 60 && box.top < window.innerHeight;
     if (rows.length === 0 || !visible) this.tooltip.hide();
-    else this.tooltip.show(model.times[at] as number, rows, near === undefined ? undefined : model.series[near], { x: box.left + left, y: box.top + top });
+    else this.tooltip.show(timeText(model.times[at] as number, model.elapsed), rows, near === undefined ? undefined : model.series[near], { x: box.left + left, y: box.top + top });
   }
 }
 

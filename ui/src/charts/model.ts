@@ -58,6 +58,8 @@ export interface ChartAxis {
   /** Base of a logarithmic scale. */
   log?: 2 | 10;
   grid: boolean;
+  /** At least so wide, in pixels, so that charts one under the other have their times in the same place. */
+  minWidth?: number;
   /** Smallest distance of two ticks: where values are shown with fixed decimals, closer ones would read the same. */
   minIncrement?: number;
   /** Ticks at powers of two, for bytes. */
@@ -79,12 +81,26 @@ export interface ChartExemplar {
   facts: [string, string][];
 }
 
+/** A moment, drawn as a dashed line over the whole height. */
+export interface ChartAnnotation {
+  timeMs: number;
+  /** Put before its text, where that does not say what it is about. */
+  name: string;
+  text: string;
+  color: string;
+  /** Where a click leads. */
+  href?: string;
+}
+
 export interface ChartModel {
-  /** Milliseconds since the epoch, ascending. */
+  /** Milliseconds, ascending: since the epoch, or since the beginning of a simulation. */
   times: number[];
+  /** Times are read as durations since a beginning, not as moments of a calendar. */
+  elapsed?: boolean;
   series: ChartSeries[];
   axes: ChartAxis[];
   exemplars?: ChartExemplar[];
+  annotations?: ChartAnnotation[];
 }
 
 export const plainStyle: SeriesStyle = {

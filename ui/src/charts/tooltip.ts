@@ -3,6 +3,7 @@
  * It is built by hand, outside React: it changes with every movement of the mouse.
  */
 import { formatAbsolute } from '../time/range';
+import { elapsedText } from './ticks';
 import type { ChartModel, ChartSeries } from './model';
 
 export interface TooltipOptions {
@@ -56,6 +57,9 @@ function window(rows: TooltipRow[], near: ChartSeries | undefined): TooltipRow[]
   return rows.slice(start, start + maxRows);
 }
 
+/** The heading of a tooltip. */
+export const timeText = (ms: number, elapsed: boolean | undefined): string => (elapsed ? elapsedText(ms) : formatAbsolute(ms));
+
 export class Tooltip {
   private readonly box = element('tip');
   private content = '';
@@ -66,12 +70,12 @@ export class Tooltip {
     document.body.append(this.box);
   }
 
-  show(timeMs: number, rows: TooltipRow[], near: ChartSeries | undefined, place: { x: number; y: number }): void {
-    const content = `${timeMs} ${rows.length} ${near?.key ?? ''}`;
+  show(time: string, rows: TooltipRow[], near: ChartSeries | undefined, place: { x: number; y: number }): void {
+    const content = `${time} ${rows.length} ${near?.key ?? ''}`;
     if (content !== this.content) {
       const shown = window(rows, near);
       this.box.replaceChildren(
-        element('tip-time', formatAbsolute(timeMs)),
+        element('tip-time', time),
         ...shown.map((row) => rowElement(row, row.series === near && rows.length > 1)),
         ...(shown.length < rows.length ? [element('tip-more', `and ${rows.length - shown.length} more`)] : []),
       );
@@ -85,6 +89,18 @@ export class Tooltip {
     const rows = facts.map(([name, text]) => {
       const row = element('tip-row tip-fact');
       row.append(element('tip-name', name), element('tip-value', text));
+      return row;
+    });
+    this.box.replaceChildren(element('tip-time', title), ...rows);
+    this.content = '';
+    this.place(place);
+  }
+
+  /** A title and sentences, each with a name before it. */
+  showNotes(title: string, notes: [string, string][], place: { x: number; y: number }): void {
+    const rows = notes.map(([name, text]) => {
+      const row = element('tip-note');
+      row.append(element('tip-note-name', name), element('tip-note-text', text));
       return row;
     });
     this.box.replaceChildren(element('tip-time', title), ...rows);

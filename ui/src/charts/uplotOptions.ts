@@ -7,7 +7,7 @@ import { withAlpha, type ColorTheme } from '../grafana/theme';
 import { withExemplars } from './exemplars';
 import type { ChartAxis, ChartExemplar, ChartModel, ChartSeries } from './model';
 import type { StackedSeries } from './stack';
-import { logTick, timeTicks, valueTicks } from './ticks';
+import { elapsedText, logTick, timeTicks, valueTicks } from './ticks';
 
 const font = '11px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 
@@ -79,12 +79,12 @@ function yAxis(axis: ChartAxis, theme: ColorTheme): uPlot.Axis {
     ...(axis.log ? { splits: logSplits(axis), filter: (_u: uPlot, splits: number[]) => splits } : {}),
     values: (_u, splits) => (axis.log ? splits.map((v) => logTick(axis.tick, v)) : valueTicks(axis.tick, splits)),
     size: (u, values) => {
-      if (!values) return 36;
+      if (!values) return Math.max(36, axis.minWidth ?? 0);
       u.ctx.save();
       u.ctx.font = font;
       const widest = Math.max(0, ...values.map((v) => u.ctx.measureText(v ?? '').width));
       u.ctx.restore();
-      return Math.ceil(widest) + 10;
+      return Math.max(Math.ceil(widest) + 10, axis.minWidth ?? 0);
     },
   };
 }
@@ -105,7 +105,10 @@ function whatFits(u: uPlot, splits: number[], labels: string[]): string[] {
   return fitting;
 }
 
-function xAxis(theme: ColorTheme): uPlot.Axis {
+/** Distances of ticks that read as durations; milliseconds. */
+const elapsedIncrements = [1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800].map((s) => s * 1000);
+
+function xAxis(theme: ColorTheme, elapsed: boolean | undefined): uPlot.Axis {
   const colors = lines[theme.name];
   return {
     scale: 'x',
@@ -117,7 +120,9 @@ function xAxis(theme: ColorTheme): uPlot.Axis {
     grid: { show: true, stroke: colors.grid, width: 1 },
     ticks: { show: true, stroke: colors.tick, size: 4, width: 1 },
     border: { show: false },
+    ...(elapsed ? { incrs: elapsedIncrements } : {}),
     values: (u, splits, _axis, _space, increment) => {
+      if (elapsed) return whatFits(u, splits, splits.map(elapsedText));
       const { min = 0, max = 0 } = u.scales.x ?? {};
       return whatFits(u, splits, timeTicks(splits, increment, (max ?? 0) - (min ?? 0)));
     },
@@ -282,7 +287,7 @@ const localEvents = new Set(['mousedown', 'mouseup', 'dblclick', 'click']);
 export function uplotOptions(input: OptionsInput): uPlot.Options {
   const { model, stacked, theme, range, hooks } = input;
   const scales: uPlot.Scales = {
-    x: { time: true, range: () => [range().from, range().to] },
+    x: { time: !model.elapsed, range: () => [range().from, range().to] },
   };
   for (const axis of model.axes) {
     scales[axis.scale] = { range: yRange(axis, input.exemplars), ...(axis.log ? { distr: 3, log: axis.log } : {}) };
@@ -313,7 +318,7 @@ export function uplotOptions(input: OptionsInput): uPlot.Options {
         : {}),
     },
     scales,
-    axes: [xAxis(theme), ...model.axes.map((axis) => yAxis(axis, theme))],
+    axes: [xAxis(theme, model.elapsed), ...model.axes.map((axis) => yAxis(axis, theme))],
     series: [{}, ...model.series.map((series) => seriesOptions(series, input.absent))],
     bands: stacked.bands.map(([upper, lower]) => ({ series: [upper + 1, lower + 1] })),
     hooks: {

@@ -3,16 +3,18 @@
  * `var-` parameters. See panels/run.ts for the queries and panels/PanelFrame.tsx for what a panel shows.
  */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { loadAnnotations } from '../api/annotations';
 import { loadDashboard } from '../api/grafana';
 import { isAbort } from '../api/http';
 import { Icon } from '../app/icons';
-import { useUrl } from '../app/router';
+import { setParameters, useUrl } from '../app/router';
 import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
 import { useLoad } from '../app/useLoad';
 import { boxOf, heightOf, layoutPanels, narrowCells, narrowWidth, type Cell } from '../grafana/layout';
 import type { DashboardModel } from '../grafana/model';
 import { chosenIn, repeatValuesOf, resolveVariables, valuesOf, type ResolvedVariable } from '../grafana/variables';
+import { chartAnnotations, PanelAnnotations } from '../panels/annotations';
 import { PanelFrame } from '../panels/PanelFrame';
 import { DashboardRun, DrawTracker, type RunInput } from '../panels/run';
 import { defaultRange, type TimeRange } from '../time/range';
@@ -148,12 +150,34 @@ function Grid({ dashboard, variables, range, width, offset }: GridProps) {
   );
 }
 
+/** The scalings within the range; undefined where the server has no annotations, and none while they are switched off. */
+function useAnnotations(range: TimeRange, shown: boolean) {
+  const theme = useTheme();
+  const { value, error } = useLoad((signal) => (shown ? loadAnnotations(range, signal) : Promise.resolve([])), [range, shown]);
+  // the same ones after a refresh do not draw every chart once more
+  const essence = JSON.stringify(value ?? []);
+  const annotations = useMemo(() => chartAnnotations(value ?? [], theme), [essence, theme]);
+  return { annotations, error, available: !shown || value !== undefined || error !== undefined };
+}
+
+function AnnotationToggle({ shown, error }: { shown: boolean; error: string | undefined }) {
+  return (
+    <label className="check annotation-toggle" title={error ? `The scalings could not be read: ${error}` : 'Each change of replicas by an autoscaler, as a line in every time series'}>
+      <input type="checkbox" role="switch" checked={shown} onChange={() => setParameters({ scalings: shown ? 'off' : undefined }, { replace: true })} />
+      Scalings
+      {error && <Icon name="warning" size={13} />}
+    </label>
+  );
+}
+
 const refreshOf = ({ refresh }: DashboardModel): string => (typeof refresh === 'string' && refresh !== '' ? refresh : 'off');
 
 function LoadedDashboard({ dashboard }: { dashboard: DashboardModel }) {
   const range = useTimeRange(dashboard.time ?? defaultRange);
   usePageDefaults(dashboard.time, refreshOf(dashboard));
   const variables = useVariables(dashboard, range);
+  const shown = useUrl().searchParams.get('scalings') !== 'off';
+  const { annotations, error, available } = useAnnotations(range, shown);
   const [element, width] = useWidth();
   useEffect(() => {
     document.title = `${dashboard.title ?? 'Dashboard'} – tidewatch`;
@@ -167,9 +191,14 @@ function LoadedDashboard({ dashboard }: { dashboard: DashboardModel }) {
       <div className="page-head">
         <h1 title={dashboard.description}>{dashboard.title}</h1>
         {variables && <VariableBar variables={variables} />}
+        {available && <AnnotationToggle shown={shown} error={error} />}
       </div>
       <div ref={element} className="grid-holder">
-        {width > 0 && variables && <Grid dashboard={dashboard} variables={variables} range={range} width={width} offset={offset} />}
+        {width > 0 && variables && (
+          <PanelAnnotations value={annotations}>
+            <Grid dashboard={dashboard} variables={variables} range={range} width={width} offset={offset} />
+          </PanelAnnotations>
+        )}
       </div>
     </div>
   );

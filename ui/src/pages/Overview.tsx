@@ -4,6 +4,7 @@
  */
 import { useState } from 'react';
 import { Link, setParameters, useUrl } from '../app/router';
+import { useLazyParameter } from '../app/useLazyParameter';
 import { useTheme } from '../app/theme';
 import { usePageDefaults, useTimeRange } from '../app/time';
 import { useLoad } from '../app/useLoad';
@@ -12,7 +13,7 @@ import { formatMicros } from '../traces/duration';
 import { rateText, shareText } from '../traces/rates';
 import { searchHref } from '../traces/searchState';
 import { bytes, cores, coresOf, percent } from './format';
-import { loadOverview, type Overview, type PodRow, type Workload } from './overviewData';
+import { loadOverview, scalingOf, type Overview, type PodRow, type Workload } from './overviewData';
 import { PodDrawer } from './PodDrawer';
 
 function Meter({ share, text, label }: { share: number | undefined; text: string; label: string }) {
@@ -49,6 +50,7 @@ function Summary({ data }: { data: Overview }) {
   const ready = pods.filter((p) => p.ready).length;
   const restarts = pods.reduce((sum, p) => sum + p.restarts, 0);
   const whole = workloads.filter((w) => w.available >= w.desired).length;
+  const scaled = scalingOf(workloads);
   return (
     <div className="summary">
       {workloads.length > 0 && (
@@ -56,6 +58,9 @@ function Summary({ data }: { data: Overview }) {
       )}
       {pods.length > 0 && (
         <Tile title="Pods" value={`${ready} / ${pods.length}`} detail={`ready, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`} bad={ready < pods.length} />
+      )}
+      {scaled && (
+        <Tile title="Autoscaling" href="/scaling" value={`${scaled.replicas} / ${scaled.most}`} detail={scaled.atMost === 0 ? 'replicas of those allowed' : `replicas; ${scaled.atMost} at ${scaled.atMost === 1 ? 'its' : 'their'} maximum`} bad={scaled.atMost > 0} />
       )}
       <Tile title="Targets" href="/targets" value={`${up} / ${targets.length}`} detail={targets.length === 0 ? 'nothing is scraped yet' : 'up'} bad={up < targets.length} />
       {requests.rate !== undefined && (
@@ -124,7 +129,15 @@ function Workloads({ workloads }: { workloads: Workload[] }) {
                 <td className="number">{w.desired}</td>
                 <td className={w.ready < w.desired ? 'number bad' : 'number'}>{w.ready}</td>
                 <td className={w.available < w.desired ? 'number bad' : 'number'}>{w.available}</td>
-                <td className="number muted">{w.limits ? `${w.limits.min} – ${w.limits.max}` : '–'}</td>
+                <td className="number">
+                  {w.limits ? (
+                    <Link href={`/scaling?workload=${encodeURIComponent(`${w.namespace}/${w.name}`)}`} aria-label={`Scaling of ${w.name}: ${w.desired} of at most ${w.limits.max} replicas`} title={`${w.desired} of at most ${w.limits.max} replicas, at least ${w.limits.min}`}>
+                      {w.desired} / {w.limits.max}
+                    </Link>
+                  ) : (
+                    <span className="muted">–</span>
+                  )}
+                </td>
                 <td className="number">
                   <Link href={searchHref({ service: w.name })} aria-label={`Traces of ${w.name}`}>
                     traces
@@ -177,14 +190,15 @@ function PodLine({ pod, onOpen }: { pod: PodRow; onOpen: () => void }) {
 }
 
 function Pods({ pods, onOpen }: { pods: PodRow[]; onOpen: (pod: PodRow) => void }) {
-  const [filter, setFilter] = useState('');
+  const [wanted, setFilter] = useLazyParameter('pods');
+  const filter = wanted ?? '';
   const shown = pods.filter((p) => `${p.name} ${p.namespace} ${p.phase} ${p.ip}`.toLowerCase().includes(filter.toLowerCase()));
   return (
     <section className="card">
       <div className="card-head">
         <h2>Pods</h2>
-        {pods.length > 8 && (
-          <input className="end" type="search" placeholder="Filter" aria-label="Filter pods" value={filter} onChange={(event) => setFilter(event.target.value)} />
+        {(pods.length > 8 || filter !== '') && (
+          <input className="end" type="search" placeholder="Filter" aria-label="Filter pods" value={filter} onChange={(event) => setFilter(event.target.value || null)} />
         )}
       </div>
       <div className="scroll-x">

@@ -127,6 +127,14 @@ export function workloadsOf(a: Pick<Answers, 'desired' | 'ready' | 'available' |
     .sort((x, y) => x.namespace.localeCompare(y.namespace) || x.name.localeCompare(y.name));
 }
 
+/** Of all workloads that are autoscaled together; undefined where none is. */
+export function scalingOf(workloads: Workload[]): { replicas: number; most: number; atMost: number } | undefined {
+  const scaled = workloads.flatMap(({ desired, limits }) => (limits ? { desired, most: limits.max } : []));
+  if (scaled.length === 0) return undefined;
+  const sum = (numbers: number[]) => numbers.reduce((total, n) => total + n, 0);
+  return { replicas: sum(scaled.map((w) => w.desired)), most: sum(scaled.map((w) => w.most)), atMost: scaled.filter((w) => w.desired >= w.most).length };
+}
+
 /** "todo-backend-7d9c5b8f4-x2kqp" → "todo-backend". */
 export function workloadOfPod(name: string, workloads: string[]): string {
   const owner = workloads.filter((w) => name.startsWith(`${w}-`)).sort((a, b) => b.length - a.length)[0];

@@ -1,11 +1,12 @@
 /** The time series panel: chart, legend, and a limit on how many series are drawn at once. Input: the panel's result. */
-import { useMemo, useState } from 'react';
+import { useContext, useMemo, useState } from 'react';
 import { navigate } from '../app/router';
 import { zoomOutFrom, zoomTo } from '../app/time';
 import { Legend, type LegendOptions } from '../charts/Legend';
 import type { ChartModel } from '../charts/model';
 import { TimeChart } from '../charts/TimeChart';
 import type { TooltipOptions } from '../charts/tooltip';
+import { PanelAnnotations } from './annotations';
 import { chartExemplars } from './exemplars';
 import { NoData } from './NoData';
 import { describeInfinite, infiniteSeries, seriesLimit, seriesOfFrames, seriesOfResult, timeseriesModel } from './timeseriesModel';
@@ -48,7 +49,8 @@ export function TimeseriesPanel({ panel, result, frames, theme, syncKey, sharedT
     const drawable = timeseriesModel({ panel, series: drawn, step: result.step, theme });
     return { ...drawable, exemplars: chartExemplars(result, drawable) };
   }, [panel, series, limited, result, theme]);
-  const visible = useMemo(() => withHidden(model, hidden), [model, hidden]);
+  const annotations = useContext(PanelAnnotations);
+  const visible = useMemo(() => ({ ...withHidden(model, hidden), annotations }), [model, hidden, annotations]);
   const legend = useMemo(() => legendOptions(panel.options), [panel.options]);
   const empty = series.length === 0 || series.every((s) => s.values.every((v) => v === null));
   if (empty) return <NoData panel={panel} onDrawn={onDrawn} />;
