@@ -230,13 +230,22 @@ impl ClusterMetrics {
         selector: Option<&LabelSelector>,
     ) -> Result<Vec<Quantity>, tidewatch_metrics::MetricsError> {
         let now = self.clock.now();
-        let object = selector.and_then(|selector| selector.match_labels.get(SCALED_OBJECT_LABEL));
-        let scaler = object.and_then(|name| self.scalers.get(&(namespace.to_owned(), name.clone())));
+        let object = selector.and_then(scaled_object_of);
+        let scaler = object.and_then(|name| self.scalers.get(&(namespace.to_owned(), name.to_owned())));
         let Some(scaler) = scaler else { return self.custom.external(metric, selector, now) };
         let mut scaler = scaler.lock().unwrap_or_else(PoisonError::into_inner);
         let replicas = self.replicas(namespace, &scaler.object().target_name.clone());
         scaler.metric(metric, now, replicas).map(|value| vec![value])
     }
+}
+
+/// The ScaledObject that a selector names, as label or as requirement.
+fn scaled_object_of(selector: &LabelSelector) -> Option<&str> {
+    let required = selector.match_expressions.iter().find_map(|requirement| match &requirement.values[..] {
+        [only] if requirement.operator == "In" && requirement.key == SCALED_OBJECT_LABEL => Some(only),
+        _ => None,
+    });
+    selector.match_labels.get(SCALED_OBJECT_LABEL).or(required).map(String::as_str)
 }
 
 impl ScaleTarget for ClusterMetrics {
