@@ -9,6 +9,7 @@ mod own_metrics;
 mod previous_run;
 mod spans;
 mod autoscaling;
+mod simulation;
 mod pipeline;
 mod serve;
 mod up;

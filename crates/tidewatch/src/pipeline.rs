@@ -3,9 +3,11 @@
 //! Input: the specification of a run. Output: running stages behind one handle, which stops them in the opposite order.
 //! No decision is taken here: each stage knows only the traits and channels that it is given.
 
+use crate::autoscaling::Autoscalers;
 use crate::failure::Failure;
+use crate::scaling_args::ScalingSpec;
 use crate::trace_args::TRACE_LISTENERS;
-use crate::{own_metrics, previous_run, spans};
+use crate::{own_metrics, previous_run, simulation, spans};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use tidewatch_http::{
     SamplingStrategies, Server, Serves, SpanReception,
 };
 use tidewatch_manifest::ScrapeConfig;
-use tidewatch_model::{Append, Clock, SystemClock, format_duration};
+use tidewatch_model::{Append, Clock, Select, SystemClock, format_duration};
 use tidewatch_otlp::{Recorder, RecorderOptions};
 use tidewatch_promql::EngineOptions;
 use tidewatch_runtime::{ExternalService, Runtime, RuntimeSpec};
@@ -50,6 +52,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) kafka_bootstrap: Vec<String>,
     /// The pods to run, if any.
     pub(crate) runtime: Option<RuntimeSpec>,
+    /// How their replicas follow load; without it they stay as they start.
+    pub(crate) scaling: Option<ScalingSpec>,
     /// Jobs of a prometheus.yml.
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     /// Jobs of ServiceMonitors.
@@ -89,12 +93,15 @@ pub(crate) struct Pipeline {
     pub(crate) store: Arc<Tsdb>,
     pub(crate) config: Arc<ConfigStatus>,
     pub(crate) recorder: Arc<Recorder>,
+    /// What is wrong with autoscalers, each with its remedy.
+    pub(crate) scaling_problems: Vec<String>,
     /// The addresses of the listeners, in the order of the specification.
     pub(crate) addresses: Vec<SocketAddr>,
     /// The addresses of the listeners of traces, in the order of the specification.
     pub(crate) trace_addresses: Vec<SocketAddr>,
     /// Jobs that no configuration names.
     platform: Vec<ScrapeConfig>,
+    autoscalers: Option<Autoscalers>,
     feeding: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     span_upkeep: JoinHandle<()>,
@@ -134,6 +141,7 @@ impl Pipeline {
         let recorder = spans::open(folder, bounds, recorder, &clock).await?;
         own_metrics::observe_spans(&registry, &recorder);
 
+        let manifests = spec.runtime.as_ref().map(|runtime| Arc::clone(&runtime.manifests));
         let runtime = match spec.runtime {
             Some(mut runtime) => {
                 runtime.external.push(collector(trace_addresses));
@@ -158,6 +166,15 @@ impl Pipeline {
         own_metrics::observe_scraper(&registry, &scraper);
         let feeding = tokio::spawn(feed(discovery, Arc::clone(&scraper)));
 
+        // the one place where the loop of scaling closes: samples of pods → decisions → replicas
+        let read: Arc<dyn Select> = Arc::clone(&store) as _;
+        let autoscalers = spec.scaling.zip(manifests).zip(runtime.as_ref());
+        let autoscalers = autoscalers.map(|((scaling, manifests), runtime)| {
+            Autoscalers::start(&scaling, &manifests, runtime, read, spec.engine, &clock)
+        });
+        let autoscaling = autoscalers.as_ref().map(|autoscalers| &autoscalers.autoscaling);
+        let metrics = autoscalers.as_ref().map(|autoscalers| &autoscalers.metrics);
+
         let (config, readiness) = (Arc::new(ConfigStatus::default()), Arc::new(Readiness::default()));
         config.loaded(spec.config_text, start_time);
         own_metrics::observe_config(&registry, &config);
@@ -169,6 +186,11 @@ impl Pipeline {
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
             workloads: runtime.clone().map(|runtime| runtime as _),
+            autoscaling: autoscaling.map(|autoscaling| Arc::new(autoscaling.clone()) as _),
+            resource_metrics: metrics.map(|metrics| Arc::clone(metrics) as _),
+            custom_metrics: metrics.map(|metrics| Arc::clone(metrics) as _),
+            external_metrics: metrics.map(|metrics| Arc::clone(metrics) as _),
+            simulate: Some(Arc::new(simulation::answer)),
             kafka: kafka.map(|kafka| kafka.exporter),
             traces: Some(Arc::clone(recorder.store())),
             spans: Some(SpanReception {
@@ -204,9 +226,11 @@ impl Pipeline {
             store,
             config,
             recorder,
+            scaling_problems: autoscalers.as_ref().map(|a| a.problems.clone()).unwrap_or_default(),
             addresses,
             trace_addresses,
             platform,
+            autoscalers,
             feeding,
             upkeep,
             span_upkeep,
@@ -233,6 +257,7 @@ impl Pipeline {
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.feeding.abort();
         self.scraper.shutdown().await;
+        self.autoscalers.iter().for_each(Autoscalers::stop);
         if let Some(runtime) = &self.runtime {
             runtime.shutdown().await;
         }

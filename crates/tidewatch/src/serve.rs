@@ -92,6 +92,7 @@ fn pipeline_spec(
             sampling: args.traces.strategies()?,
         },
         runtime: None,
+        scaling: None,
         engine: args.query.engine(spec.prometheus.global.evaluation_interval, &args.features),
         scrape_configs: spec.prometheus.scrape_configs,
         monitors: Vec::new(),

@@ -74,9 +74,12 @@ fn search(
         })?,
         None => SweepGrid::default(),
     };
-    let searches = requests
-        .into_iter()
-        .map(|simulation| sweep_manifests(manifests, &SweepRequest { simulation, grid: grid.clone() }));
+    let searches = requests.into_iter().map(|simulation| {
+        sweep_manifests(
+            manifests,
+            &SweepRequest { simulation, grid: grid.clone(), ..SweepRequest::default() },
+        )
+    });
     let reports: Vec<SweepReport> =
         searches.collect::<Result<_, _>>().map_err(|e| Failure::from_error(&e))?;
     query::show(&match args.output {

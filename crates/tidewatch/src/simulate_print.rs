@@ -8,8 +8,8 @@ use crate::terminal;
 use serde::Serialize;
 use std::fmt::Write as _;
 use tidewatch_simulate::{
-    Calibration, Candidate, Change, Pace, Settings, SimulationReport, Spread, SweepReport,
-    TimelinePoint, format_seconds,
+    Calibration, Candidate, Change, Pace, Settings, SimulationReport, Spread, SweepReport, TimelinePoint,
+    format_seconds,
 };
 
 /// Rows of a plot.
@@ -292,7 +292,8 @@ pub(crate) fn sweep_markdown(reports: &[SweepReport]) -> String {
 }
 
 fn candidate_rows(report: &SweepReport) -> Vec<Vec<String>> {
-    let heads = ["settings", "targets", "pod-minutes", "missing", "flaps", "slowest up", "slowest down"];
+    let heads =
+        ["settings", "targets", "cost", "pod-minutes", "missing", "flaps", "slowest up", "slowest down"];
     let mut rows = vec![heads.map(str::to_owned).to_vec(), candidate("as it is", &report.as_is)];
     let listed = report.candidates.iter().take(MOST_CANDIDATES);
     rows.extend(listed.map(|one| candidate(&settings(&one.settings), one)));
@@ -304,6 +305,7 @@ fn candidate(name: &str, candidate: &Candidate) -> Vec<String> {
     vec![
         name.to_owned(),
         if candidate.verdict.passed { "met" } else { "missed" }.to_owned(),
+        format!("{:.1}", candidate.cost),
         format!("{:.1}", candidate.pod_minutes),
         format!("{:.1}", candidate.under_provisioned_pod_minutes),
         format!("{}", candidate.flaps),
@@ -375,7 +377,7 @@ mod tests {
             scale_up_windows: vec![],
             ..SweepGrid::default()
         };
-        let report = sweep(&SweepRequest { simulation: request(), grid }).unwrap();
+        let report = sweep(&SweepRequest { simulation: request(), grid, ..SweepRequest::default() }).unwrap();
         let text = sweep_pretty(std::slice::from_ref(&report));
         assert!(text.contains("web: 3 of 3 combinations meet the targets"), "{text}");
         assert!(

@@ -113,6 +113,7 @@ fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
             sampling: args.traces.strategies()?,
         },
         runtime: Some(runtime),
+        scaling: args.scaling.spec(),
         scrape_configs: Vec::new(),
         monitors,
         dashboards: spec.dashboards,
@@ -132,6 +133,7 @@ fn store_folder(data_dir: &Path) -> PathBuf {
 fn flags(args: &UpArgs) -> BTreeMap<String, String> {
     let mut flags = args.query.flags();
     flags.extend(args.traces.flags());
+    flags.extend(args.scaling.flags());
     flags.insert("storage.tsdb.path".to_owned(), store_folder(&args.data_dir).display().to_string());
     flags.insert("storage.tsdb.retention.time".to_owned(), tidewatch_model::format_duration(args.retention));
     flags.insert("web.listen-address".to_owned(), args.prometheus.to_string());
@@ -145,6 +147,9 @@ fn announce(args: &UpArgs, pipeline: &Pipeline) -> Result<Addresses, Failure> {
     let runtime = pipeline.runtime.as_ref();
     let exposed = runtime.map(|runtime| runtime.exposed()).unwrap_or_default();
     for problem in runtime.map(|runtime| runtime.problems()).unwrap_or_default() {
+        eprintln!("{problem}");
+    }
+    for problem in &pipeline.scaling_problems {
         eprintln!("{problem}");
     }
     let addresses = Addresses {

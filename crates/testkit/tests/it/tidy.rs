@@ -6,7 +6,7 @@ use std::path::Path;
 use tidewatch_testkit::{files_below, repository};
 
 /// The layer of each crate: a crate uses only crates of lower layers.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 22] = [
     ("model", 0),
     ("telemetry", 0),
     ("exposition", 1),
@@ -21,7 +21,11 @@ const LAYERS: [(&str, u8); 18] = [
     ("otlp", 2),
     ("broker", 2),
     ("sidecar", 2),
+    ("metrics", 2),
+    ("autoscale", 2),
+    ("load", 2),
     ("config", 3),
+    ("simulate", 3),
     ("http", 3),
     ("tidewatch", 4),
     ("testkit", 5),
