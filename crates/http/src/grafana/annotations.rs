@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
+use std::cmp::Reverse;
 use tidewatch_autoscale::Scaling;
 
 /// How many are given when none is asked for, and at most.
@@ -54,7 +55,7 @@ pub(super) async fn annotations(
             let tagged = if any { wanted.iter().any(has) } else { wanted.iter().all(has) };
             tagged || wanted.is_empty()
         });
-        found.sort_by(|one, other| (other.time, other.id).cmp(&(one.time, one.id)));
+        found.sort_by_key(|one| Reverse((one.time, one.id)));
         found.truncate(limit);
         answer(StatusCode::OK, &headers, &found)
     })

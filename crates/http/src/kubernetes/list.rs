@@ -4,7 +4,7 @@
 //! the order of namespace and name. It knows nothing of any kind beyond its [`Kind`].
 
 use super::asked::{Asked, Form, Include};
-use super::kind::Kind;
+use super::kind::{Column, Kind};
 use super::selector::selects;
 use super::status::Status;
 use super::{read, refused};
@@ -170,20 +170,16 @@ fn table(
     objects: Vec<Value>,
     now: i64,
 ) -> Value {
-    let columns: Vec<Value> = kind
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            json!({
-                "name": column.name,
-                "type": column.kind,
-                "format": if column.name == "Name" { "name" } else { "" },
-                "description": format!("{} of the {}, column {}", column.name, kind.singular, at + 1),
-                "priority": i32::from(column.wide),
-            })
+    let column = |column: &Column| {
+        json!({
+            "name": column.name,
+            "type": column.kind,
+            "format": if column.name == "Name" { "name" } else { "" },
+            "description": "",
+            "priority": i32::from(column.wide),
         })
-        .collect();
+    };
+    let columns: Vec<Value> = kind.columns.iter().map(column).collect();
     let row = |mut object: Value| {
         let cells = (kind.row)(&object, now);
         let own = match include {

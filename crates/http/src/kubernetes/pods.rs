@@ -5,7 +5,7 @@
 //! ones are always in `containers` here, never restartable init containers.
 
 use super::age::age;
-use super::identity::time;
+use super::identity::{time, uid};
 use super::kind::{Column, Kind};
 use super::workloads;
 use serde_json::{Map, Value, json};
@@ -62,12 +62,11 @@ fn pod(pod: &PodStatus) -> Value {
 }
 
 fn metadata(pod: &PodStatus) -> Value {
-    let PodRef { namespace, name, uid, labels, annotations, controller_kind, controller_name, .. } =
-        &*pod.pod;
+    let PodRef { namespace, name, labels, annotations, controller_kind, controller_name, .. } = &*pod.pod;
     let mut metadata = json!({
         "name": name,
         "namespace": namespace,
-        "uid": uid,
+        "uid": pod.pod.uid,
         "creationTimestamp": time(pod.created_ms),
         "labels": labels,
         "annotations": annotations,
@@ -76,8 +75,13 @@ fn metadata(pod: &PodStatus) -> Value {
         metadata["deletionTimestamp"] = time(deleted);
     }
     if !controller_kind.is_empty() {
-        let owner = json!([{ "kind": controller_kind, "name": controller_name, "controller": true }]);
-        metadata["ownerReferences"] = owner;
+        metadata["ownerReferences"] = json!([{
+            "apiVersion": if controller_kind == "ReplicaSet" { "apps/v1" } else { "core.strimzi.io/v1beta2" },
+            "kind": controller_kind,
+            "name": controller_name,
+            "uid": uid(controller_kind, namespace, controller_name),
+            "controller": true,
+        }]);
     }
     metadata
 }

@@ -39,7 +39,7 @@ pub(super) static POD_METRICS: Kind = Kind {
         row(object, &usages)
     },
     objects: |shared| {
-        let pods = source(shared)?.pods().map_err(unavailable)?;
+        let pods = source(shared)?.pods().map_err(|why| unavailable(&why))?;
         let now = shared.state.clock.now();
         Ok(pods.iter().map(|pod| of_pod(pod, now)).collect())
     },
@@ -59,7 +59,7 @@ pub(super) static NODE_METRICS: Kind = Kind {
     columns: COLUMNS,
     row: |object, _| row(object, &[&object["usage"]]),
     objects: |shared| {
-        let nodes = source(shared)?.nodes().map_err(unavailable)?;
+        let nodes = source(shared)?.nodes().map_err(|why| unavailable(&why))?;
         let now = shared.state.clock.now();
         Ok(nodes.iter().map(|node| of_node(node, now)).collect())
     },
@@ -69,7 +69,7 @@ fn source(shared: &SharedState) -> Result<Arc<dyn ResourceMetrics>, Status> {
     shared.state.resource_metrics.clone().ok_or_else(Status::no_such_resource)
 }
 
-fn unavailable(why: String) -> Status {
+fn unavailable(why: &str) -> Status {
     Status::unavailable(format!("the server is currently unable to handle the request: {why}"))
 }
 
