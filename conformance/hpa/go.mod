@@ -1,0 +1,3 @@
+module tidewatch/conformance/hpa
+
+go 1.24.0
