@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the monitoring of the todo application on a Kubernetes cluster: kube-prometheus-stack, Jaeger and metrics-server; then the
-# operators that its events need, Strimzi (Kafka) and Dapr; then the application's chart with its ServiceMonitors, alerts and
+# operators that its events need, Strimzi (Kafka), Dapr and KEDA (which scales by their queue); then the application's chart with its ServiceMonitors, alerts and
 # dashboards. Running it again changes only what differs.
 set -euo pipefail
 
@@ -12,7 +12,9 @@ usage: scripts/setup-monitoring.sh [options]
   --context NAME          the kubeconfig context to use (default: the current one)
   --timeout DURATION      how long to wait for each installation (default 10m)
   --without-app           install the monitoring only, not the todo application
-  --without-pubsub        without Strimzi and Dapr: events stay in the backend's outbox
+  --without-pubsub        without Strimzi, Dapr and KEDA: events stay in the backend's outbox
+  --without-keda          the event service scales by its CPU alone; for a cluster that has a provider of external
+                          metrics already (there can be only one)
   --without-metrics-server
                           the cluster brings its own (a foreign one is also left alone by itself)
   --insecure-kubelet-tls  do not check the kubelets' certificates: for kind and minikube only
@@ -26,8 +28,11 @@ readonly METRICS_SERVER_VERSION=3.13.1
 # From 1.0 on Strimzi knows only kafka.strimzi.io/v1.
 readonly STRIMZI_VERSION=1.0.1
 readonly DAPR_VERSION=1.18.2
+# The version whose triggers tidewatch has.
+readonly KEDA_VERSION=2.20.2
 readonly STRIMZI_NAMESPACE=strimzi
 readonly DAPR_NAMESPACE=dapr-system
+readonly KEDA_NAMESPACE=keda
 readonly MONITORING_NAMESPACE=monitoring
 readonly APP_NAMESPACE=todo-app-prod
 readonly GRAFANA_SECRET=grafana-admin
@@ -38,6 +43,7 @@ cd "$root"
 dry_run=false
 with_app=true
 with_pubsub=true
+with_keda=true
 with_metrics_server=true
 insecure_kubelet_tls=false
 timeout=10m
@@ -55,6 +61,7 @@ parse_arguments() {
     --dry-run) dry_run=true ;;
     --without-app) with_app=false ;;
     --without-pubsub) with_pubsub=false ;;
+    --without-keda) with_keda=false ;;
     --without-metrics-server) with_metrics_server=false ;;
     --insecure-kubelet-tls) insecure_kubelet_tls=true ;;
     --context | --timeout)
@@ -140,7 +147,8 @@ setup_repositories() {
   run "${helm[@]}" repo add --force-update jaegertracing https://jaegertracing.github.io/helm-charts
   run "${helm[@]}" repo add --force-update metrics-server https://kubernetes-sigs.github.io/metrics-server/
   run "${helm[@]}" repo add --force-update dapr https://dapr.github.io/helm-charts/
-  run "${helm[@]}" repo update prometheus-community jaegertracing metrics-server dapr
+  run "${helm[@]}" repo add --force-update kedacore https://kedacore.github.io/charts
+  run "${helm[@]}" repo update prometheus-community jaegertracing metrics-server dapr kedacore
 }
 
 # Made once and kept: a new password would not reach a Grafana that has its database already. It goes through a pipe, never
@@ -203,11 +211,26 @@ setup_operators() {
   install_release dapr dapr/dapr "$DAPR_VERSION" "$DAPR_NAMESPACE" kubernetes/values/dapr.yaml --create-namespace
 }
 
+# Before the application: its chart has a ScaledObject. The chart of KEDA upgrades its own CRDs.
+setup_keda() {
+  step "KEDA (the event service scales by its queue)"
+  if ! $with_keda || ! $with_pubsub; then
+    echo "left out, as asked: the event service scales by its CPU"
+    return
+  fi
+  install_release keda kedacore/keda "$KEDA_VERSION" "$KEDA_NAMESPACE" kubernetes/values/keda.yaml --create-namespace
+}
+
 setup_app() {
+  local kind=cpu
+  if $with_keda; then
+    kind=lag
+  fi
   if $with_app; then
     step "The todo application, its HPAs, ServiceMonitors, alerts and dashboards"
     run "${helm[@]}" upgrade --install todo-app helm/todo-app-prod --namespace "$APP_NAMESPACE" \
-      --set monitoring.enabled=true --set "pubsub.enabled=$with_pubsub" --wait --timeout "$timeout"
+      --set monitoring.enabled=true --set "pubsub.enabled=$with_pubsub" \
+      --set "eventService.autoscaling.kind=$kind" --set "keda.namespace=$KEDA_NAMESPACE" --wait --timeout "$timeout"
   else
     step "ServiceMonitors, alerts and dashboards (without the application)"
     run "${kubectl[@]}" apply --filename kubernetes/monitoring/
@@ -234,5 +257,6 @@ setup_grafana_password
 setup_metrics_server
 setup_stack
 setup_operators
+setup_keda
 setup_app
 print_addresses

@@ -304,3 +304,12 @@ spec:
     scaleDown:
       {{- toYaml .root.Values.scaling.scaleDown | nindent 6 }}
 {{- end }}
+
+{{/*
+Not empty when the event service is scaled by the depth of its queue.
+*/}}
+{{- define "todo.scalesByLag" -}}
+{{- if and .Values.eventService.autoscaling.enabled .Values.pubsub.enabled (eq .Values.eventService.autoscaling.kind "lag") -}}
+yes
+{{- end -}}
+{{- end }}

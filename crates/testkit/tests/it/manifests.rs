@@ -119,9 +119,21 @@ fn the_autoscalers_own_the_replicas_within_the_required_bounds() {
             metrics.len(),
         ));
     }
+    let scaled = of_kind("ScaledObject", &all);
+    let [scaled] = scaled.as_slice() else { panic!("one ScaledObject, not {}", scaled.len()) };
+    let spec = &scaled["spec"];
+    assert_eq!(
+        (name(scaled), spec["scaleTargetRef"]["name"].as_str()),
+        ("event-service", Some("event-service"))
+    );
+    let triggers = spec["triggers"].as_array().unwrap();
+    assert_eq!((&triggers[0]["type"], &triggers[1]["type"]), (&"kafka".into(), &"cpu".into()));
+    assert_eq!(triggers[1]["metadata"]["value"], "70");
+    let (min, max) = (spec["minReplicaCount"].as_i64(), spec["maxReplicaCount"].as_i64());
+    found.push((name(scaled).to_owned(), min, max, triggers.len()));
     found.sort();
     let expected = [
-        ("event-service".to_owned(), Some(1), Some(5), 1),
+        ("event-service".to_owned(), Some(1), Some(5), 2),
         ("todo-backend".to_owned(), Some(2), Some(10), 2),
         ("todo-frontend".to_owned(), Some(2), Some(8), 1),
     ];
