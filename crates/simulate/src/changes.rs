@@ -26,6 +26,12 @@ struct NeedStep {
     until_ms: i64,
 }
 
+/// The needed replicas before a moment.
+fn low_before(levels: &Steps<u32>, moment: i64) -> u32 {
+    let before = levels.partition_point(|(at, _)| *at < moment);
+    before.checked_sub(1).map_or(0, |index| levels[index].1)
+}
+
 /// The changes of a phase that ended at `end_ms`, in order of their beginnings.
 pub(crate) fn changes(trace: &Trace, end_ms: i64) -> Vec<Change> {
     let low: Steps<u32> = trace.needs.iter().map(|(at, need)| (*at, need.low)).collect();
@@ -46,6 +52,11 @@ pub(crate) fn changes(trace: &Trace, end_ms: i64) -> Vec<Change> {
         if !run.is_empty() {
             changes.push(change(&run, &trace.moves));
         }
+    }
+    // a fall is judged by the most that may stay, and told by what was needed before
+    for change in changes.iter_mut().filter(|change| change.direction == Direction::Down) {
+        let before = low_before(&low, (change.time_seconds * 1000.0).round() as i64);
+        change.from = change.from.min(before.max(change.to + 1));
     }
     changes.sort_by(|a, b| a.time_seconds.total_cmp(&b.time_seconds));
     changes

@@ -14,7 +14,7 @@ use crate::observe::{Observer, Signals};
 use crate::random::Random;
 use crate::subject::Subject;
 use crate::trace::{Bucket, Figures, Moment, Trace};
-use crate::work::{Done, Work};
+use crate::work::Work;
 use crate::{Load, ServiceModel, SimulationRequest};
 use std::collections::VecDeque;
 
@@ -122,6 +122,8 @@ struct Engine<'a> {
     arrivals: VecDeque<(i64, f64)>,
     arrived: f64,
     in_flight: f64,
+    /// Per second, in the last step.
+    served_rate: f64,
     need: (f64, Need),
     noise: (i64, f64),
     random: Random,
@@ -161,6 +163,7 @@ impl<'a> Engine<'a> {
             arrivals: VecDeque::new(),
             arrived: 0.0,
             in_flight: 0.0,
+            served_rate: 0.0,
             need: (f64::NAN, Need::default()),
             noise: (i64::MIN, 1.0),
             random: Random::stream(plan.seed, 2),
@@ -211,7 +214,7 @@ impl<'a> Engine<'a> {
         let (from, before) = self.arrivals[0];
         let seconds = (self.now - from) as f64 / 1000.0;
         self.signals = Signals {
-            lag: if matches!(self.work, Work::Queue(_)) { self.work.waiting() } else { 0.0 },
+            lag: self.lag(),
             rate: if seconds > 0.0 { (self.arrived - before) / seconds } else { self.signals.rate },
             in_flight: self.in_flight,
         };
@@ -271,7 +274,8 @@ impl<'a> Engine<'a> {
             rate,
         );
         self.arrived += done.arrived;
-        self.in_flight = self.work.waiting() + self.in_service(done, milliseconds);
+        self.served_rate = done.served * 1000.0 / milliseconds as f64;
+        self.in_flight = self.work.waiting() + self.in_service();
         self.now = next;
         if now < 0 {
             return;
@@ -305,11 +309,16 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Events without a committed offset.
+    fn lag(&self) -> f64 {
+        let queue = self.plan.service.queue.as_ref();
+        queue.map_or(0.0, |queue| self.work.waiting() + self.served_rate * queue.commit_seconds / 2.0)
+    }
+
     /// Requests that are worked on (Little's law).
-    fn in_service(&self, done: Done, milliseconds: i64) -> f64 {
+    fn in_service(&self) -> f64 {
         let service = self.plan.service;
-        let each = service.cpu_seconds_per_request + service.wait_seconds_per_request;
-        done.served * 1000.0 / milliseconds as f64 * each
+        self.served_rate * (service.cpu_seconds_per_request + service.wait_seconds_per_request)
     }
 
     /// The random factor of this second.

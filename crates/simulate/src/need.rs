@@ -169,7 +169,7 @@ impl Follows {
             MetricSource::Resource { .. } | MetricSource::ContainerResource { .. } => None,
             MetricSource::Pods { .. } | MetricSource::Object { .. } | MetricSource::External { .. } => {
                 let target = metric.target.average_value?.as_f64();
-                let each = match Subject::signal(metric, service) {
+                let each = match subject.signal(metric, service) {
                     Signal::QueueLag => return None,
                     Signal::RequestRate => 1.0,
                     Signal::RequestsInFlight => work + service.wait_seconds_per_request,

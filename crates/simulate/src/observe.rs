@@ -67,7 +67,7 @@ impl Observer {
             };
             let limit = subject.lag_limits.iter().find(|(name, _)| name == metric.name());
             let most = limit.map_or(f64::INFINITY, |(_, most)| *most);
-            let signal = Subject::signal(metric, service);
+            let signal = subject.signal(metric, service);
             MetricKey::of(&metric.source).map(|key| OwnMetric { key, kind, signal, most })
         });
         Self {

@@ -55,7 +55,7 @@ pub struct ServiceModel {
     /// Set for a service that reads a partitioned queue (Kafka) instead of answering requests.
     pub queue: Option<QueueModel>,
     /// What each Pods, Object and External metric of the autoscaler measures, by the metric's name. Default: `queueLag` where there
-    /// is a queue, else `requestRate`.
+    /// is a queue, else `requestRate`; `requestRate` also for a ScaledObject's query with `rate` or `increase`.
     pub signals: BTreeMap<String, Signal>,
 }
 
@@ -98,13 +98,21 @@ pub struct QueueModel {
     pub fullest_share: f64,
     /// How long nobody reads after the set of ready pods changed; seconds. Default 3.
     pub rebalance_seconds: f64,
+    /// Time between commits of offsets; seconds. What was done since the last one still counts as lag: half of it on average. Default 1.
+    pub commit_seconds: f64,
     /// Events that wait at the beginning. Default 0.
     pub initial_lag: f64,
 }
 
 impl Default for QueueModel {
     fn default() -> Self {
-        Self { partitions: 5, fullest_share: 0.0, rebalance_seconds: 3.0, initial_lag: 0.0 }
+        Self {
+            partitions: 5,
+            fullest_share: 0.0,
+            rebalance_seconds: 3.0,
+            commit_seconds: 1.0,
+            initial_lag: 0.0,
+        }
     }
 }
 
@@ -155,6 +163,7 @@ impl ServiceModel {
         within("service.queue.partitions", f64::from(queue.partitions), 1.0, 1000.0)?;
         within("service.queue.fullestShare", queue.fullest_share, 0.0, 1.0)?;
         within("service.queue.rebalanceSeconds", queue.rebalance_seconds, 0.0, 3600.0)?;
+        within("service.queue.commitSeconds", queue.commit_seconds, 0.0, 3600.0)?;
         within("service.queue.initialLag", queue.initial_lag, 0.0, 1e12)
     }
 }

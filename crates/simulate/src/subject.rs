@@ -7,7 +7,7 @@ use crate::{ServiceModel, Signal, SimulationError, SimulationRequest};
 use tidewatch_autoscale::{Behavior, Hpa, MetricSpec, TargetKind};
 use tidewatch_manifest::{
     Autoscaler, DaprSidecar, Deployment, ManifestError, Manifests, MetricSource, Quantity, ScaledObject,
-    TriggerKind, load_text,
+    ScaleTrigger, TriggerKind, load_text,
 };
 
 /// CPU and memory request of a pod of which nothing is known.
@@ -33,6 +33,8 @@ pub(crate) struct Subject {
     pub(crate) cpu_limit: f64,
     /// By External metric: the value above which KEDA's kafka trigger does not go, since more replicas than partitions would be idle.
     pub(crate) lag_limits: Vec<(String, f64)>,
+    /// External metrics that are rates by their query.
+    pub(crate) rates: Vec<String>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -113,6 +115,7 @@ impl Subject {
                 .cpu_limit_cores
                 .unwrap_or_else(|| limit.map_or(DEFAULT_LIMIT_CORES, |limit| limit.as_f64())),
             lag_limits: Vec::new(),
+            rates: Vec::new(),
             warnings: Vec::new(),
         };
         if let Candidate::Scaled(object) = candidate {
@@ -126,6 +129,12 @@ impl Subject {
         if object.min_replicas == 0 {
             self.warnings.push("minReplicaCount is 0: the way from 0 to 1 and back is KEDA's and is not simulated; at least 1 replica stays".to_owned());
         }
+        self.rates = object
+            .triggers
+            .iter()
+            .filter(|trigger| is_rate(&trigger.kind))
+            .map(ScaleTrigger::metric_name)
+            .collect();
         let partitions = service.queue.as_ref().map_or(0, |queue| queue.partitions);
         for trigger in &object.triggers {
             if let TriggerKind::Kafka(kafka) = &trigger.kind
@@ -163,9 +172,12 @@ impl Subject {
     }
 
     /// What an own metric of the autoscaler measures.
-    pub(crate) fn signal(metric: &MetricSpec, service: &ServiceModel) -> Signal {
+    pub(crate) fn signal(&self, metric: &MetricSpec, service: &ServiceModel) -> Signal {
         let default = if service.queue.is_some() { Signal::QueueLag } else { Signal::RequestRate };
-        service.signals.get(metric.name()).copied().unwrap_or(default)
+        let stated = service.signals.get(metric.name()).copied();
+        stated.unwrap_or_else(|| {
+            if self.rates.iter().any(|name| name == metric.name()) { Signal::RequestRate } else { default }
+        })
     }
 }
 
@@ -202,6 +214,11 @@ impl Candidate<'_> {
             Self::Scaled(object) => object.autoscaler(),
         }
     }
+}
+
+/// Whether a trigger asks for a rate: of requests, or of events that come.
+fn is_rate(kind: &TriggerKind) -> bool {
+    matches!(kind, TriggerKind::Prometheus(trigger) if trigger.query.contains("rate(") || trigger.query.contains("increase("))
 }
 
 fn candidates(manifests: &Manifests) -> Vec<Candidate<'_>> {

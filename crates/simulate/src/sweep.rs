@@ -1,8 +1,9 @@
 //! The cheapest settings that meet the targets: all combinations of a grid, each simulated over all phases.
 //!
 //! Input: a request and the values to try. Output: [`SweepReport`]: the combinations by cost, those that meet the targets first, and
-//! the best one as a `behavior` for the manifest. Costs are pods times minutes.
+//! the best one as a `behavior` for the manifest. Costs are pods times minutes, those that are missing included.
 
+use crate::error::within;
 use crate::run::Prepared;
 use crate::subject::manifests_of;
 use crate::{SimulationError, SimulationRequest, Verdict};
@@ -19,13 +20,21 @@ const MOST_COMBINATIONS: usize = 5000;
 const MOST_POD_SYNCS: u64 = 200_000_000;
 
 /// A search over settings of an autoscaler.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SweepRequest {
     /// The autoscaler, load, model and targets.
     pub simulation: SimulationRequest,
     /// What is tried.
     pub grid: SweepGrid,
+    /// What a missing pod costs, in pods; 0 or more. At 0 slow scale-ups are the cheapest. Default 2.
+    pub missing_pod_cost: f64,
+}
+
+impl Default for SweepRequest {
+    fn default() -> Self {
+        Self { simulation: SimulationRequest::default(), grid: SweepGrid::default(), missing_pod_cost: 2.0 }
+    }
 }
 
 /// Values to try of each setting; none of a setting = it stays as the manifest has it. The default tries scale-down windows from 0 to
@@ -103,6 +112,8 @@ pub struct Candidate {
     pub pod_minutes: f64,
     /// Pods times minutes that were missing; the middle of the phases.
     pub under_provisioned_pod_minutes: f64,
+    /// The two together, missing ones at their cost.
+    pub cost: f64,
     /// Flaps of the worst phase.
     pub flaps: f64,
     /// Slowest rise of all phases; seconds.
@@ -119,7 +130,7 @@ pub struct SweepReport {
     pub name: String,
     /// The manifest as it is.
     pub as_is: Candidate,
-    /// All combinations: first those that meet the targets, then the others; each by cost, then by missing pods, then by flaps.
+    /// All combinations: first those that meet the targets, then the others; each by cost, then by flaps.
     pub candidates: Vec<Candidate>,
     /// How many meet the targets.
     pub met: usize,
@@ -143,24 +154,21 @@ pub fn sweep_manifests(
     manifests: &Manifests,
     request: &SweepRequest,
 ) -> Result<SweepReport, SimulationError> {
+    within("missingPodCost", request.missing_pod_cost, 0.0, 1e6)?;
     let prepared = Prepared::of(manifests, &request.simulation)?;
     let all = combinations(&request.grid)?;
     let steps = prepared.pod_syncs() * (all.len() as u64 + 1);
     if steps > MOST_POD_SYNCS {
         return Err(SimulationError::TooLarge { steps, most: MOST_POD_SYNCS });
     }
-    let as_is = try_out(&prepared, Settings::default());
+    let as_is = try_out(&prepared, Settings::default(), request.missing_pod_cost);
     let own = &prepared.subject.hpa;
     let possible = all.into_iter().filter(|settings| {
         settings.min_replicas.is_none_or(|min| i64::from(min) <= i64::from(own.max_replicas) && min > 0)
     });
-    let mut candidates: Vec<Candidate> = possible.map(|settings| try_out(&prepared, settings)).collect();
-    let key = |candidate: &Candidate| {
-        (
-            !candidate.verdict.passed,
-            [candidate.pod_minutes, candidate.under_provisioned_pod_minutes, candidate.flaps],
-        )
-    };
+    let mut candidates: Vec<Candidate> =
+        possible.map(|settings| try_out(&prepared, settings, request.missing_pod_cost)).collect();
+    let key = |candidate: &Candidate| (!candidate.verdict.passed, [candidate.cost, candidate.flaps]);
     candidates.sort_by(|a, b| {
         let ((a, costs_a), (b, costs_b)) = (key(a), key(b));
         let costs = costs_a.iter().zip(&costs_b).map(|(a, b)| a.total_cmp(b));
@@ -172,12 +180,13 @@ pub fn sweep_manifests(
     Ok(SweepReport { name: prepared.subject.name.clone(), as_is, candidates, met, manifest })
 }
 
-fn try_out(prepared: &Prepared<'_>, settings: Settings) -> Candidate {
+fn try_out(prepared: &Prepared<'_>, settings: Settings, missing_pod_cost: f64) -> Candidate {
     let outcome = prepared
         .with_hpa(settings.applied(&prepared.subject.hpa, &prepared.subject.default_behavior))
         .outcome();
     Candidate {
         settings,
+        cost: outcome.times.pod_minutes.median + missing_pod_cost * outcome.under_provisioned,
         pod_minutes: outcome.times.pod_minutes.median,
         under_provisioned_pod_minutes: outcome.under_provisioned,
         flaps: outcome.times.flaps.max,
@@ -325,7 +334,7 @@ mod tests {
         let load = Load::parse("30 for 1m, 300 for 5m, 30 for 10m").unwrap();
         let simulation =
             SimulationRequest { hpa: HPA.into(), load, targets, phases: 3, ..SimulationRequest::default() };
-        SweepRequest { simulation, grid }
+        SweepRequest { simulation, grid, ..SweepRequest::default() }
     }
 
     #[test]
@@ -341,7 +350,7 @@ mod tests {
         assert!(!misses.passed, "the default window of 300 s cannot be done within 300 s: {misses:?}");
         assert!(report.met > 0 && report.met < 27, "{}", report.met);
         assert!(report.candidates[..report.met].iter().all(|candidate| candidate.verdict.passed));
-        assert!(report.candidates[..report.met].is_sorted_by_key(|candidate| candidate.pod_minutes));
+        assert!(report.candidates[..report.met].is_sorted_by_key(|candidate| candidate.cost));
         assert!(report.candidates[report.met..].iter().all(|candidate| !candidate.verdict.passed));
         let best = &report.candidates[0].settings;
         assert_eq!(best.scale_down_window, Some(60));
