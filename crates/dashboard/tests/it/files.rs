@@ -9,11 +9,12 @@ use serde::Deserialize;
 use tidewatch_dashboard::{Dashboard, FOLDER_ANNOTATION, Span, Values, is_dashboard, load_configmap};
 
 /// The files that hold dashboards.
-pub(crate) const DASHBOARDS: [&str; 4] = [
+pub(crate) const DASHBOARDS: [&str; 5] = [
     "kubernetes/monitoring/grafana-dashboard.yaml",
     "kubernetes/monitoring/kubernetes-dashboard.yaml",
     "kubernetes/monitoring/kafka-dashboard.yaml",
     "kubernetes/monitoring/dapr-dashboard.yaml",
+    "kubernetes/monitoring/autoscaling-dashboard.yaml",
 ];
 
 /// How often the shipped ServiceMonitors scrape.

@@ -15,6 +15,7 @@ fn every_dashboard_loads_and_has_its_own_uid() {
     assert_eq!(
         listed,
         [
+            ("autoscaling-overview", "Autoscaling", Some("Todo App")),
             ("dapr-overview", "Dapr", Some("Todo App")),
             ("kafka-overview", "Kafka", Some("Todo App")),
             ("kubernetes-overview", "Kubernetes", Some("Kubernetes")),
