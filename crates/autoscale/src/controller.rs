@@ -212,8 +212,7 @@ impl HpaController {
         match (first_failure, highest) {
             (Some(failure), highest) if highest.is_none() || replicas < scale.spec_replicas => {
                 sync.steps.push(Step::NotEnoughMetrics { failed, metrics: all });
-                let message =
-                    format!("the HPA was unable to compute the replica count: {}", failure.message);
+                let message = format!("the HPA was unable to compute the replica count: {}", failure.message);
                 let kind = ConditionKind::ScalingActive;
                 self.set_condition(sync.now_ms, kind, false, failure.reason, Cow::Owned(message));
                 let error = format!(
@@ -262,9 +261,8 @@ impl HpaController {
 
     fn tolerances(&self) -> Tolerances {
         let own = self.hpa.behavior.as_ref().filter(|_| self.options.configurable_tolerance);
-        let or_default = |tolerance: Option<Quantity>| {
-            tolerance.map_or(self.options.tolerance, Quantity::approximate_f64)
-        };
+        let or_default =
+            |tolerance: Option<Quantity>| tolerance.map_or(self.options.tolerance, Quantity::approximate_f64);
         Tolerances {
             scale_down: or_default(own.and_then(|behavior| behavior.scale_down.tolerance)),
             scale_up: or_default(own.and_then(|behavior| behavior.scale_up.tolerance)),
@@ -280,8 +278,7 @@ impl HpaController {
         if desired < current {
             reason = "All metrics below target".to_owned();
         }
-        let numbers =
-            Numbers { current, desired, min: self.hpa.min_replicas, max: self.hpa.max_replicas };
+        let numbers = Numbers { current, desired, min: self.hpa.min_replicas, max: self.hpa.max_replicas };
         let (options, steps) = (&self.options, &mut sync.steps);
         let normalized = match &self.hpa.behavior {
             None => self.history.normalize(numbers, options, sync.now_ms, steps),

@@ -195,8 +195,8 @@ impl MetricTarget {
         Self {
             kind,
             average_utilization: written.average_utilization.map(percent),
-            value: written.value.map(Quantity::as_stored),
-            average_value: written.average_value.map(Quantity::as_stored),
+            value: written.value,
+            average_value: written.average_value,
         }
     }
 }
@@ -245,7 +245,7 @@ impl ScalingRules {
             };
             self.policies = written.policies.iter().map(policy).collect();
         }
-        self.tolerance = written.tolerance.map(Quantity::as_stored).or(self.tolerance);
+        self.tolerance = written.tolerance.or(self.tolerance);
         self
     }
 }

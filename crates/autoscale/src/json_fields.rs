@@ -137,10 +137,7 @@ impl<'a> Field<'a> {
     }
 
     /// Reads each entry of a map; an absent one is empty.
-    pub(crate) fn map<T>(
-        &self,
-        mut read: impl FnMut(&'a str, &Field<'_>) -> Found<T>,
-    ) -> Found<Vec<T>> {
+    pub(crate) fn map<T>(&self, mut read: impl FnMut(&'a str, &Field<'_>) -> Found<T>) -> Found<Vec<T>> {
         let entries = match self.value {
             Value::Null => return Ok(Vec::new()),
             Value::Object(entries) => entries,

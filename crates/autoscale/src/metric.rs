@@ -95,9 +95,8 @@ impl Metric {
         let target = &self.spec.target;
         let format = if resource == "memory" { QuantityFormat::BinarySi } else { QuantityFormat::DecimalSi };
         let metric = || {
-            let samples = resource_samples(observed, resource, container).map_err(|error| {
-                format!("unable to get metrics for resource {resource}: {error}")
-            })?;
+            let samples = resource_samples(observed, resource, container)
+                .map_err(|error| format!("unable to get metrics for resource {resource}: {error}"))?;
             Ok(PodMetric { samples, resource, container, format })
         };
         if let Some(average) = target.average_value {
@@ -106,9 +105,11 @@ impl Metric {
                 .map_err(|error: String| format!("failed to get {resource} usage: {error}"));
         }
         let Some(percent) = target.average_utilization else {
-            return Err("invalid resource metric source: neither an average utilization target nor an average value \
+            return Err(
+                "invalid resource metric source: neither an average utilization target nor an average value \
                         (usage) target was set"
-                .to_owned());
+                    .to_owned(),
+            );
         };
         metric()
             .and_then(|metric| calculator.utilization(replicas, metric, percent))
@@ -122,9 +123,7 @@ impl Metric {
         replicas: i32,
         name: &str,
     ) -> Result<Proposal, String> {
-        let unable = |error: &str| {
-            format!("unable to get metric {name}: {error}")
-        };
+        let unable = |error: &str| format!("unable to get metric {name}: {error}");
         let answer = self.key.as_ref().and_then(|key| observed.pods_metrics.get(key));
         let values = match answer {
             Some(Ok(values)) if !values.is_empty() => values,
@@ -135,8 +134,7 @@ impl Metric {
         };
         let samples = Samples::of_pods(&observed.pods, values);
         let target = self.spec.target.average_value.unwrap_or_default();
-        let metric =
-            PodMetric { samples, resource: "", container: None, format: QuantityFormat::DecimalSi };
+        let metric = PodMetric { samples, resource: "", container: None, format: QuantityFormat::DecimalSi };
         calculator.average(replicas, metric, target)
     }
 
@@ -237,11 +235,7 @@ impl Metric {
     }
 }
 
-fn resource_samples(
-    observed: &Observed,
-    resource: &str,
-    container: Option<&str>,
-) -> Result<Samples, String> {
+fn resource_samples(observed: &Observed, resource: &str, container: Option<&str>) -> Result<Samples, String> {
     let usages = observed
         .resource
         .as_ref()
@@ -312,10 +306,7 @@ fn selector_text(selector: Option<&LabelSelector>) -> String {
     text.push_str("},MatchExpressions:[]LabelSelectorRequirement{");
     for requirement in &selector.match_expressions {
         let (key, operator, values) = (&requirement.key, &requirement.operator, requirement.values.join(" "));
-        let _ = write!(
-            text,
-            "LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{values}],}},"
-        );
+        let _ = write!(text, "LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{values}],}},");
     }
     text.push_str("},}");
     text

@@ -54,7 +54,8 @@ const DOWN_LIMIT: Reason =
     ("ScaleDownLimit", "the desired replica count is decreasing faster than the maximum scale rate");
 const TOO_MANY: Reason =
     ("TooManyReplicas", "the desired replica count is more than the maximum replica count");
-const TOO_FEW: Reason = ("TooFewReplicas", "the desired replica count is less than the minimum replica count");
+const TOO_FEW: Reason =
+    ("TooFewReplicas", "the desired replica count is less than the minimum replica count");
 
 impl History {
     /// Normalises for an autoscaler without `behavior`.
@@ -116,24 +117,17 @@ impl History {
     ) -> (i32, Reason, Option<Limit>) {
         let Numbers { current, min, max, .. } = numbers;
         if desired > current {
-            let (allowed, limit) =
-                self.changes.allowed(Direction::Up, current, &behavior.scale_up, now_ms);
-            let (most, reason, limit) = if max > allowed {
-                (allowed, UP_LIMIT, limit)
-            } else {
-                (max, TOO_MANY, Limit::MaxReplicas)
-            };
+            let (allowed, limit) = self.changes.allowed(Direction::Up, current, &behavior.scale_up, now_ms);
+            let (most, reason, limit) =
+                if max > allowed { (allowed, UP_LIMIT, limit) } else { (max, TOO_MANY, Limit::MaxReplicas) };
             if desired > most {
                 return (most, reason, Some(limit));
             }
         } else if desired < current {
             let (allowed, limit) =
                 self.changes.allowed(Direction::Down, current, &behavior.scale_down, now_ms);
-            let (least, reason, limit) = if min < allowed {
-                (allowed, DOWN_LIMIT, limit)
-            } else {
-                (min, TOO_FEW, Limit::MinReplicas)
-            };
+            let (least, reason, limit) =
+                if min < allowed { (allowed, DOWN_LIMIT, limit) } else { (min, TOO_FEW, Limit::MinReplicas) };
             if desired < least {
                 return (least, reason, Some(limit));
             }

@@ -110,11 +110,11 @@ mod tests {
     fn check(what: &str, resource: &str, sampled: bool, pod: PodView, expected: PodGroup) {
         let usage = vec![("cpu".into(), Quantity::default()), ("memory".into(), Quantity::default())];
         let containers = vec![crate::ContainerUsage { name: "c".into(), usage }];
-        let usage =
-            PodUsage { pod: "a".into(), timestamp_ms: NOW - 5_000, window_ms: 15_000, containers };
+        let usage = PodUsage { pod: "a".into(), timestamp_ms: NOW - 5_000, window_ms: 15_000, containers };
         let pods = [pod];
         let name = if resource.is_empty() { "cpu" } else { resource };
-        let samples = Samples::of_resource(&pods, if sampled { std::slice::from_ref(&usage) } else { &[] }, name, None);
+        let samples =
+            Samples::of_resource(&pods, if sampled { std::slice::from_ref(&usage) } else { &[] }, name, None);
         let (groups, _) = group(&pods, &samples, resource, &ControllerOptions::default(), NOW);
         assert_eq!(groups, [expected], "{what}");
     }

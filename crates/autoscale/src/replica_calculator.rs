@@ -6,7 +6,9 @@
 use crate::float::{to_i32, to_i64};
 use crate::pod_groups::{self, PodGroup};
 use crate::samples::Samples;
-use crate::{Amount, Assumed, ControllerOptions, MetricLabel, MetricValue, PodCounts, PodView, Step, requests};
+use crate::{
+    Amount, Assumed, ControllerOptions, MetricLabel, MetricValue, PodCounts, PodView, Step, requests,
+};
 use tidewatch_manifest::{Quantity, QuantityFormat};
 
 /// What a metric asks for.
@@ -147,8 +149,7 @@ impl Calculator<'_> {
     ) -> Result<Proposal, String> {
         let read_requests = |calculator: &Self| {
             let pod_level = calculator.options.pod_level_resources;
-            let requests =
-                requests::of_pods(calculator.pods, metric.resource, metric.container, pod_level)?;
+            let requests = requests::of_pods(calculator.pods, metric.resource, metric.container, pod_level)?;
             Ok(PodTarget::Utilization { percent, requests })
         };
         self.over_pods(current, metric.samples, metric.resource, metric.format, read_requests)
@@ -174,8 +175,7 @@ impl Calculator<'_> {
         target: impl FnOnce(&Self) -> Result<PodTarget, String>,
     ) -> Result<Proposal, String> {
         self.require_pods()?;
-        let (groups, counts) =
-            pod_groups::group(self.pods, &samples, resource, self.options, self.now_ms);
+        let (groups, counts) = pod_groups::group(self.pods, &samples, resource, self.options, self.now_ms);
         let left_out = |group: &PodGroup| matches!(group, PodGroup::Ignored | PodGroup::Unready);
         for (pod, _) in groups.iter().enumerate().filter(|(_, group)| left_out(group)) {
             samples.remove(pod);
@@ -253,12 +253,7 @@ impl Calculator<'_> {
     }
 
     /// The replicas for a total that is held to an amount as a whole.
-    pub(crate) fn whole(
-        &mut self,
-        current: i32,
-        usage: i64,
-        target: Quantity,
-    ) -> Result<Proposal, String> {
+    pub(crate) fn whole(&mut self, current: i32, usage: i64, target: Quantity) -> Result<Proposal, String> {
         let ratio = usage as f64 / target.milli_value() as f64;
         let value = Quantity::from_milli(usage, QuantityFormat::DecimalSi);
         self.measured(Amount::Quantity(value), Amount::Quantity(target), ratio);
@@ -295,8 +290,7 @@ impl Calculator<'_> {
             self.within_tolerance(ratio, status_replicas)
         } else {
             let wanted = (usage as f64 / target_milli).ceil();
-            let replicas =
-                if bounded && wanted > f64::from(i32::MAX) { i32::MAX } else { to_i32(wanted) };
+            let replicas = if bounded && wanted > f64::from(i32::MAX) { i32::MAX } else { to_i32(wanted) };
             self.steps.push(Step::Divided {
                 metric: self.metric.clone(),
                 total: Quantity::from_milli(usage, QuantityFormat::DecimalSi),

@@ -22,7 +22,11 @@ pub(crate) fn of_pods(
             let of_whole_pod = pod_level
                 && container.is_none()
                 && pod.requests.iter().any(|(name, _)| is_pod_level_resource(name));
-            if of_whole_pod { pod_level_request(pod, resource) } else { of_containers(pod, resource, container) }
+            if of_whole_pod {
+                pod_level_request(pod, resource)
+            } else {
+                of_containers(pod, resource, container)
+            }
         })
         .collect()
 }
@@ -34,8 +38,12 @@ fn is_pod_level_resource(name: &str) -> bool {
 /// The pod's own request where it has one, else the sum of its containers', which here may lack some.
 fn pod_level_request(pod: &PodView, resource: &str) -> Result<i64, String> {
     let own = find(&pod.requests, resource).filter(|_| is_pod_level_resource(resource));
-    let of_containers =
-        || pod.containers.iter().filter_map(|container| find(&container.requests, resource)).reduce(Quantity::plus);
+    let of_containers = || {
+        pod.containers
+            .iter()
+            .filter_map(|container| find(&container.requests, resource))
+            .reduce(Quantity::plus)
+    };
     own.or_else(of_containers)
         .map(Quantity::milli_value)
         .ok_or_else(|| format!("missing pod-level request for {resource} in Pod {}", pod.name))
@@ -43,9 +51,9 @@ fn pod_level_request(pod: &PodView, resource: &str) -> Result<i64, String> {
 
 fn of_containers(pod: &PodView, resource: &str, only: Option<&str>) -> Result<i64, String> {
     // sidecars come last: the first container without a request is the one that is named
-    let containers = [false, true].into_iter().flat_map(|sidecar| {
-        pod.containers.iter().filter(move |container| container.sidecar == sidecar)
-    });
+    let containers = [false, true]
+        .into_iter()
+        .flat_map(|sidecar| pod.containers.iter().filter(move |container| container.sidecar == sidecar));
     let mut sum = 0_i64;
     for container in containers.filter(|container| only.is_none_or(|name| *container.name == *name)) {
         let request = find(&container.requests, resource).ok_or_else(|| {

@@ -48,8 +48,11 @@ fn metrics(steps: &[Step]) -> Option<String> {
     let mut sentence = metric(steps, winner)?;
     let mut others: Vec<usize> = steps.iter().filter_map(Step::metric).map(|metric| metric.index).collect();
     others.dedup();
-    let others: Vec<String> =
-        others.into_iter().filter(|index| *index != winner).filter_map(|index| metric(steps, index)).collect();
+    let others: Vec<String> = others
+        .into_iter()
+        .filter(|index| *index != winner)
+        .filter_map(|index| metric(steps, index))
+        .collect();
     if !others.is_empty() {
         let _ = write!(sentence, " ({})", others.join(", "));
     }
@@ -69,7 +72,7 @@ fn metric(steps: &[Step], index: usize) -> Option<String> {
             [count(missing, "without metrics"), count(unready, "not ready")].into_iter().flatten().collect();
         let _ = write!(text, ", ratio {} counting {},", Ratio(ratio), pods.join(" and "));
     }
-    match own().filter(|step| step.replicas().is_some()).last() {
+    match own().filter(|step| step.replicas().is_some()).next_back() {
         Some(Step::WithinTolerance { .. }) => text.push_str(" is within the tolerance"),
         Some(Step::DirectionTurned { .. }) => text.push_str(" would turn the other way"),
         Some(step) => {
@@ -132,8 +135,7 @@ mod tests {
         check(up(), 2, 5, "CPU 143 % of 70 % asks for 5");
         let limited = [up(), vec![Step::Limited { limit, replicas: 4 }]].concat();
         check(limited, 2, 4, "CPU 143 % of 70 % asks for 5; the 100 %/30 s policy allows 4");
-        let within =
-            Step::WithinTolerance { metric: cpu(), ratio: 1.0, low: 0.9, high: 1.1, replicas: 2 };
+        let within = Step::WithinTolerance { metric: cpu(), ratio: 1.0, low: 0.9, high: 1.1, replicas: 2 };
         check(
             vec![measured(cpu(), 71, 70), within.clone()],
             2,
@@ -171,7 +173,12 @@ mod tests {
             "memory 40 % of 80 % asks for 3 (CPU 20 % of 70 % asks for 2); the highest recommendation of the last 300 s \
              holds 6; stays at 6",
         );
-        check(vec![Step::Disabled], 0, 0, "the target has 0 replicas, which switches the autoscaler off; stays at 0");
+        check(
+            vec![Step::Disabled],
+            0,
+            0,
+            "the target has 0 replicas, which switches the autoscaler off; stays at 0",
+        );
         let gone = Step::Unavailable { metric: cpu(), message: "gone".into() };
         check(
             vec![gone, Step::NotEnoughMetrics { failed: 1, metrics: 1 }],

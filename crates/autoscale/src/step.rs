@@ -439,7 +439,9 @@ impl fmt::Display for PodCounts {
             (self.missing, "without metrics"),
             (self.ignored, "failed or being deleted"),
         ];
-        rest.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+        rest.iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
 }
 
@@ -508,7 +510,8 @@ mod tests {
             ratio: 0.8,
         };
         check(assumed, "pods", "1 pod without metrics taken as using 100 % of their requests: ratio 0.8");
-        let within = Step::WithinTolerance { metric: metric(), ratio: 1.05, low: 0.9, high: 1.1, replicas: 2 };
+        let within =
+            Step::WithinTolerance { metric: metric(), ratio: 1.05, low: 0.9, high: 1.1, replicas: 2 };
         check(within, "tolerance", "ratio 1.05 lies within the tolerance of 0.9 to 1.1: stays at 2");
         let policy = ScalingPolicy { kind: PolicyKind::Percent, value: 100, period_seconds: 30 };
         let limit = Limit::Policy { policy, direction: Direction::Up };

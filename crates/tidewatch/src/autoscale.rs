@@ -84,8 +84,8 @@ pub(crate) async fn run(args: &AutoscaleArgs) -> Result<(), Failure> {
 
 fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let text = read(&args.file)?;
-    let scenario = Scenario::parse(&text)
-        .map_err(|error| Failure::new(format!("{}: {error}", args.file.display())))?;
+    let scenario =
+        Scenario::parse(&text).map_err(|error| Failure::new(format!("{}: {error}", args.file.display())))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let printed = scenario
         .replay()

@@ -36,22 +36,21 @@ fn observed(replicas: i32, lag: Option<&str>) -> Observed {
 fn check(decision: &Decision, kind: ConditionKind, message: &str, events: &[&str]) {
     let condition = decision.condition(kind).unwrap();
     assert_eq!(condition.message, message);
-    let found: Vec<String> = decision
-        .events
-        .iter()
-        .map(|event| format!("{}: {}", event.reason, event.message))
-        .collect();
+    let found: Vec<String> =
+        decision.events.iter().map(|event| format!("{}: {}", event.reason, event.message)).collect();
     assert_eq!(found, events);
 }
 
 #[test]
 fn conditions_and_events_say_what_kubernetes_says() {
     let mut controller = controller();
-    let selector =
-        "&LabelSelector{MatchLabels:map[string]string{topic: orders,},MatchExpressions:[]LabelSelectorRequirement{},}";
+    let selector = "&LabelSelector{MatchLabels:map[string]string{topic: orders,},MatchExpressions:[]LabelSelectorRequirement{},}";
     let scaled = controller.sync(0, &observed(1, Some("25")), &mut |_| Ok(()));
-    let event = format!("SuccessfulRescale: New size: 3; reason: external metric lag({selector}) above target");
-    let found = format!("the HPA was able to successfully calculate a replica count from external metric lag({selector})");
+    let event =
+        format!("SuccessfulRescale: New size: 3; reason: external metric lag({selector}) above target");
+    let found = format!(
+        "the HPA was able to successfully calculate a replica count from external metric lag({selector})"
+    );
     check(&scaled, ConditionKind::ScalingActive, &found, &[&event]);
     check(
         &scaled,
@@ -67,8 +66,9 @@ fn conditions_and_events_say_what_kubernetes_says() {
     assert_eq!(json["conditions"][1]["status"], "True");
 
     let blind = controller.sync(15_000, &observed(3, None), &mut |_| Ok(()));
-    let failure =
-        format!("unable to get external metric shop/lag/{selector}: no metrics returned from external metrics API");
+    let failure = format!(
+        "unable to get external metric shop/lag/{selector}: no metrics returned from external metrics API"
+    );
     let events = [
         format!("FailedGetExternalMetric: {failure}"),
         format!(
@@ -96,7 +96,9 @@ fn conditions_and_events_say_what_kubernetes_says() {
         &many,
         ConditionKind::AbleToScale,
         "the HPA controller was unable to update the target scale: refused",
-        &["FailedRescale: New size: 5; reason: Current number of replicas above Spec.MaxReplicas; error: refused"],
+        &[
+            "FailedRescale: New size: 5; reason: Current number of replicas above Spec.MaxReplicas; error: refused",
+        ],
     );
 }
 

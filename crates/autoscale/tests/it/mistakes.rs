@@ -30,7 +30,11 @@ fn mistakes_name_field_value_and_remedy() {
     assert!(Scenario::parse(&scenario().to_string()).is_ok());
     check("/hpa", json!(null), &["hpa: required field is missing"]);
     check("/hpa/spec/maxReplicas", json!(0), &["hpa.spec.maxReplicas: must be from 1 to 2147483647, is 0"]);
-    check("/hpa/spec/scaleTargetRef", json!({"kind": "Deployment"}), &["hpa.spec.scaleTargetRef.name: required"]);
+    check(
+        "/hpa/spec/scaleTargetRef",
+        json!({"kind": "Deployment"}),
+        &["hpa.spec.scaleTargetRef.name: required"],
+    );
     check("/hpa/kind", json!("Pod"), &["hpa.kind: is no HorizontalPodAutoscaler"]);
     check("/ticks", json!(null), &["ticks: required field is missing"]);
     check("/ticks", json!({}), &["ticks: must be a list, is {}"]);

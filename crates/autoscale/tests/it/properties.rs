@@ -78,8 +78,11 @@ fn hpa(min_replicas: i32, spread: i32, target: i32, behavior: Option<Behavior>) 
 
 fn rules() -> impl Strategy<Value = ScalingRules> {
     let kind = prop_oneof![Just(PolicyKind::Pods), Just(PolicyKind::Percent)];
-    let policy = (kind, 1..200_i32, 1..180_i32)
-        .prop_map(|(kind, value, period_seconds)| ScalingPolicy { kind, value, period_seconds });
+    let policy = (kind, 1..200_i32, 1..180_i32).prop_map(|(kind, value, period_seconds)| ScalingPolicy {
+        kind,
+        value,
+        period_seconds,
+    });
     let select = prop_oneof![
         4 => Just(SelectPolicy::Max),
         4 => Just(SelectPolicy::Min),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidewatch_autoscale::Scenario;
 
 /// An autoscaler of 1 to 10 replicas, 70 % CPU.
-fn hpa(changes: Value) -> Value {
+fn hpa(changes: &Value) -> Value {
     let mut spec = json!({
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
         "minReplicas": 1, "maxReplicas": 10,
@@ -27,7 +27,7 @@ fn pods(usages: &[Option<i32>]) -> Value {
 }
 
 /// Each expected line: current, desired, whether it scaled, and `AbleToScale ScalingActive ScalingLimited` by reason.
-fn check(what: &str, scenario: Value, expected: &[(i32, i32, bool, &str)]) {
+fn check(what: &str, scenario: &Value, expected: &[(i32, i32, bool, &str)]) {
     let scenario = Scenario::parse(&scenario.to_string()).unwrap();
     let lines: Vec<Value> =
         scenario.replay().map(|tick| serde_json::from_str(&tick.line(false)).unwrap()).collect();
@@ -42,7 +42,12 @@ fn check(what: &str, scenario: Value, expected: &[(i32, i32, bool, &str)]) {
         .iter()
         .map(|line| {
             let number = |key: &str| line[key].as_i64().unwrap();
-            (number("currentReplicas"), number("desiredReplicas"), line["scaled"].as_bool().unwrap(), reasons(line))
+            (
+                number("currentReplicas"),
+                number("desiredReplicas"),
+                line["scaled"].as_bool().unwrap(),
+                reasons(line),
+            )
         })
         .collect();
     let expected: Vec<(i64, i64, bool, String)> = expected
@@ -59,18 +64,16 @@ const STAY: &str = "True/ReadyForNewScale True/ValidMetricFound False/DesiredWit
 
 #[test]
 fn cpu_by_utilization() {
-    let one = |usages: &[Option<i32>], replicas: i32| {
-        json!({"hpa": hpa(json!({})), "ticks": [{"t": 0, "replicas": replicas, "pods": pods(usages)}]})
-    };
+    let one = |usages: &[Option<i32>], replicas: i32| json!({"hpa": hpa(&json!({})), "ticks": [{"t": 0, "replicas": replicas, "pods": pods(usages)}]});
     let limited = "True/SucceededRescale True/ValidMetricFound True/ScaleUpLimit";
-    check("143 % of 70 % asks for 5", one(&[Some(143), Some(143)], 2), &[(2, 4, true, limited)]);
-    check("just within the tolerance", one(&[Some(77), Some(77)], 2), &[(2, 2, false, STAY)]);
-    check("just beyond it", one(&[Some(78), Some(78)], 2), &[(2, 3, true, UP)]);
-    check("a missing pod as unused", one(&[Some(160), None], 2), &[(2, 3, true, UP)]);
-    check("a missing pod in full use", one(&[Some(10), None], 2), &[(2, 2, false, STAY)]);
+    check("143 % of 70 % asks for 5", &one(&[Some(143), Some(143)], 2), &[(2, 4, true, limited)]);
+    check("just within the tolerance", &one(&[Some(77), Some(77)], 2), &[(2, 2, false, STAY)]);
+    check("just beyond it", &one(&[Some(78), Some(78)], 2), &[(2, 3, true, UP)]);
+    check("a missing pod as unused", &one(&[Some(160), None], 2), &[(2, 3, true, UP)]);
+    check("a missing pod in full use", &one(&[Some(10), None], 2), &[(2, 2, false, STAY)]);
     let failed = "True/SucceededGetScale False/FailedGetResourceMetric -";
-    check("no metrics at all", one(&[None, None], 2), &[(2, 0, false, failed)]);
-    check("no pods", one(&[], 2), &[(2, 0, false, failed)]);
+    check("no metrics at all", &one(&[None, None], 2), &[(2, 0, false, failed)]);
+    check("no pods", &one(&[], 2), &[(2, 0, false, failed)]);
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn limits_come_before_metrics() {
         (1, 10, false, "False/FailedUpdateScale False/ScalingDisabled -"),
         (1, 2, true, "True/SucceededRescale False/ScalingDisabled -"),
     ];
-    check("bounds and errors", json!({"hpa": hpa(json!({"minReplicas": 2})), "ticks": ticks}), &expected);
+    check("bounds and errors", &json!({"hpa": hpa(&json!({"minReplicas": 2})), "ticks": ticks}), &expected);
 }
 
 #[test]
@@ -99,21 +102,27 @@ fn down_only_after_the_window() {
     let mut first = tick(0);
     first["replicas"] = json!(4);
     let held = "True/ScaleDownStabilized True/ValidMetricFound False/DesiredWithinRange";
-    let without = json!({"hpa": hpa(json!({})), "ticks": [first, tick(15), tick(300), tick(301)]});
+    let without = json!({"hpa": hpa(&json!({})), "ticks": [first, tick(15), tick(300), tick(301)]});
     check(
         "without behavior the window includes its beginning",
-        without,
+        &without,
         &[(4, 4, false, held), (4, 4, false, held), (4, 4, false, held), (4, 1, true, UP)],
     );
     let behavior = json!({"behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "policies": [
         {"type": "Pods", "value": 1, "periodSeconds": 30}]}}});
-    let with = json!({"hpa": hpa(behavior), "ticks": [first, tick(59), tick(60), tick(75), tick(90)]});
+    let with = json!({"hpa": hpa(&behavior), "ticks": [first, tick(59), tick(60), tick(75), tick(90)]});
     let limited = "True/SucceededRescale True/ValidMetricFound True/ScaleDownLimit";
     let waits = "True/ReadyForNewScale True/ValidMetricFound True/ScaleDownLimit";
     check(
         "with behavior it does not, and policies hold back",
-        with,
-        &[(4, 4, false, held), (4, 4, false, held), (4, 3, true, limited), (3, 3, false, waits), (3, 2, true, limited)],
+        &with,
+        &[
+            (4, 4, false, held),
+            (4, 4, false, held),
+            (4, 3, true, limited),
+            (3, 3, false, waits),
+            (3, 2, true, limited),
+        ],
     );
 }
 
@@ -139,5 +148,9 @@ fn several_metrics_and_their_failures() {
         (2, 4, false, "True/SucceededGetScale False/FailedGetExternalMetric False/DesiredWithinRange"),
         (2, 4, true, "True/SucceededRescale True/ValidMetricFound True/ScaleUpLimit"),
     ];
-    check("the highest counts, failures only hinder going down", json!({"hpa": hpa(metrics), "ticks": ticks}), &expected);
+    check(
+        "the highest counts, failures only hinder going down",
+        &json!({"hpa": hpa(&metrics), "ticks": ticks}),
+        &expected,
+    );
 }

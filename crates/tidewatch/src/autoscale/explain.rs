@@ -205,8 +205,7 @@ fn pretty(text: &mut String, autoscaler: &Autoscaler, decisions: &[Decision]) {
     let Autoscaler { namespace, name, origin, target, .. } = autoscaler;
     let _ = writeln!(text, "{namespace}/{name} ({origin}) scales {}/{}", target.kind, target.name);
     let Autoscaler { current_replicas, desired_replicas, min_replicas, max_replicas, .. } = autoscaler;
-    let scaled =
-        autoscaler.last_scale_time.as_deref().map(|time| format!(", last scaled {}", clock(time)));
+    let scaled = autoscaler.last_scale_time.as_deref().map(|time| format!(", last scaled {}", clock(time)));
     let _ = writeln!(
         text,
         "  replicas    {current_replicas}, wanted {desired_replicas}, allowed {min_replicas} to {max_replicas}{}",
@@ -297,9 +296,21 @@ mod tests {
         let answer = autoscalers();
         let autoscaler: Autoscaler = understand(&answer["autoscalers"][0], "s").unwrap();
         let decisions = json!([
-            decision("2026-01-31T12:00:15.000Z", true, "CPU 143 % of 70 % asks for 5; the 100 %/30 s policy allows 4"),
-            decision("2026-01-31T12:00:00.000Z", false, "CPU 69 % of 70 % is within the tolerance; stays at 2"),
-            decision("2026-01-31T11:59:45.000Z", false, "CPU 69 % of 70 % is within the tolerance; stays at 2"),
+            decision(
+                "2026-01-31T12:00:15.000Z",
+                true,
+                "CPU 143 % of 70 % asks for 5; the 100 %/30 s policy allows 4"
+            ),
+            decision(
+                "2026-01-31T12:00:00.000Z",
+                false,
+                "CPU 69 % of 70 % is within the tolerance; stays at 2"
+            ),
+            decision(
+                "2026-01-31T11:59:45.000Z",
+                false,
+                "CPU 69 % of 70 % is within the tolerance; stays at 2"
+            ),
         ]);
         let decisions: Vec<Decision> = understand(&decisions, "s").unwrap();
         let mut text = String::new();
