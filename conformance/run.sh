@@ -9,7 +9,9 @@
 #   KAFKA_JARS    (none)        folder with the jars of Kafka 4.1, and java, kcat    kafka, dapr, stack
 #   JMX_AGENT     (none)        jmx_prometheus_javaagent.jar                         stack: brokertopicmetrics of the real Kafka
 #
-# Where they come from:
+# The HPA controller of Kubernetes (hpa) is built by conformance/hpa/reference/build.sh: Go, and its module proxy the first time.
+#
+# Where the others come from:
 #   go install -tags remove_all_sd,enable_kubernetes_sd,enable_file_sd,enable_http_sd,enable_dns_sd \
 #     github.com/prometheus/prometheus/cmd/{prometheus,promtool}@v0.316.0
 #   jaeger: github.com/jaegertracing/jaeger, go build ./cmd/jaeger
@@ -44,6 +46,7 @@ peers() {
     dapr) echo "$DAPRD" KAFKA_JARS java kcat python3 ;;
     kafka) echo KAFKA_JARS java kcat python3 ;;
     stack) echo python3 ;;
+    hpa) echo go ;;
   esac
 }
 

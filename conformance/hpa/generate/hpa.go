@@ -33,7 +33,7 @@ func (r random) hpa(focus bool) (object, []metric, int64, int64) {
 	most := least + pick[int64](r, 0, 1, r.between(1, 8), r.between(3, 15), r.between(5, 60), r.between(20, 1000))
 	if focus {
 		most = least + r.between(10, 60)
-	} else if r.percent(2) {
+	} else if r.percent(3) {
 		most = math.MaxInt32
 	}
 	spec["maxReplicas"] = most
@@ -60,9 +60,15 @@ func (r random) hpa(focus bool) (object, []metric, int64, int64) {
 	} else if r.percent(5) {
 		spec["behavior"] = nil
 	}
+	if r.percent(3) {
+		spec["selectPolicy"] = "of no meaning here"
+	}
+	metadata := object{"name": "web", "namespace": "shop"}
+	if r.percent(10) {
+		metadata = object{"name": "web", "labels": object{"app": "web"}, "creationTimestamp": nil}
+	}
 	return object{
-		"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-		"metadata": object{"name": "web", "namespace": "shop"}, "spec": spec,
+		"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec,
 	}, metrics, least, most
 }
 
@@ -111,13 +117,13 @@ func (r random) metricOf(kind string, average bool) (metric, object) {
 			made.average = true
 		}
 		if r.percent(5) {
-			target["value"] = r.spell(r.targetValue())
+			target["value"] = r.submitted(r.targetValue())
 		}
 	case "Pods":
 		made.name = pick(r, "requests_per_second", "queue", "a")
 		made.average = true
 		if r.percent(10) {
-			target["value"] = r.spell(r.targetValue())
+			target["value"] = r.submitted(r.targetValue())
 		}
 	case "Object":
 		made.name = pick(r, "hits", "queue", "a")
@@ -129,12 +135,12 @@ func (r random) metricOf(kind string, average bool) (metric, object) {
 	if made.utilization == 0 {
 		made.target = r.targetValue()
 		if made.average {
-			target["averageValue"] = r.spell(made.target)
+			target["averageValue"] = r.submitted(made.target)
 		} else {
-			target["value"], right = r.spell(made.target), "Value"
+			target["value"], right = r.submitted(made.target), "Value"
 		}
 		if made.kind == "Object" && r.percent(20) {
-			target[pick(r, "value", "averageValue")] = r.spell(made.target)
+			target[pick(r, "value", "averageValue")] = r.submitted(made.target)
 		}
 		if (made.kind == "Pods" || made.kind == "Object" || made.kind == "External") && r.percent(6) {
 			target["averageUtilization"] = r.utilization()
@@ -204,7 +210,7 @@ func (r random) scalingRules() object {
 		rules["policies"] = policies
 	}
 	if r.percent(35) {
-		rules["tolerance"] = r.spell(pick(r, millis(0), millis(50), millis(10), millis(100), millis(200), millis(1000), millis(1500),
+		rules["tolerance"] = r.submitted(pick(r, millis(0), millis(50), millis(10), millis(100), millis(200), millis(1000), millis(1500),
 			millis(10*r.between(0, 200)), millis(r.between(0, 2000)), nanos(r.between(0, 1_000_000_000)), units(100)))
 	}
 	for _, field := range []string{"selectPolicy", "policies", "stabilizationWindowSeconds", "tolerance"} {

@@ -147,6 +147,9 @@ func (p *plan) usageOf(resource string, level int64) *big.Int {
 			return p.value(each.target, level)
 		}
 		request := p.requestOf(resource)
+		if p.oddMetrics && p.percent(3) {
+			return p.value(request, level)
+		}
 		if p.percent(15) {
 			level += p.between(-15, 15)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"strings"
@@ -15,6 +16,17 @@ var binarySuffixes = []struct {
 	suffix string
 	shift  uint
 }{{"Ki", 10}, {"Mi", 20}, {"Gi", 30}, {"Ti", 40}}
+
+// submitted is a quantity as the user of an API writes it: now and then a bare number.
+func (r random) submitted(nanos *big.Int) any {
+	if r.percent(8) {
+		return json.Number(new(big.Rat).SetFrac(nanos, big.NewInt(1_000_000_000)).FloatString(9))
+	}
+	if r.percent(2) {
+		return pick(r, "0.0000000001", "1.5n", "2500.0001u", "1e-10")
+	}
+	return r.spell(nanos)
+}
 
 // spell writes a number of billionths as a Kubernetes quantity, in any of the spellings that mean exactly this number.
 func (r random) spell(nanos *big.Int) string {

@@ -20,6 +20,7 @@ type plan struct {
 	errors      bool
 	podLevel    bool
 	containers  []object
+	giant       bool                // as many replicas as a number can be
 	requested   map[string]*big.Int // the first request of each resource
 	level       int64               // load in percent of the targets, a random walk
 	wanted      int64               // replicas that external metrics ask for, a random walk; 0 when they follow level
@@ -38,6 +39,9 @@ func newScenario(seed, index uint64) object {
 	if focus || r.percent(60) {
 		p.wanted = r.between(least, min(most, least+30))
 	}
+	if most == math.MaxInt32 && r.percent(60) {
+		p.giant, p.wanted = true, r.between(1, 3_000_000_000)
+	}
 	controller := object{}
 	if r.percent(30) {
 		p.initialize = pick(r, 0, 30, 60, 120, 300, 600, r.between(0, 400))
@@ -48,7 +52,7 @@ func newScenario(seed, index uint64) object {
 		controller["initialReadinessDelaySeconds"] = p.readiness
 	}
 	if r.percent(30) {
-		controller["downscaleStabilizationSeconds"] = pick(r, 0, 1, 15, 60, 120, 300, 600, r.between(0, 900))
+		controller["downscaleStabilizationSeconds"] = pick[any](r, 0, 1, 15, 60, 120, 300, 600, r.between(0, 900), 90.5)
 	}
 	if r.percent(30) {
 		controller["tolerance"] = pick(r, 0, 0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, float64(r.between(0, 100))/100)
@@ -75,7 +79,7 @@ func (p *plan) ticks() []object {
 	p.containers = p.containerSpecs()
 	count := pick(p.random, 1, 3, p.between(1, 10), p.between(5, 25), p.between(20, 60))
 	if !p.podsNeeded() {
-		count *= pick[int64](p.random, 1, 3, 6)
+		count *= pick[int64](p.random, 1, 3, 6, 12)
 	}
 	now := pick[int64](p.random, 0, 0, 0, 1, p.between(0, 999), p.between(0, 100_000_000))
 	rhythm := p.IntN(5)
@@ -86,6 +90,9 @@ func (p *plan) ticks() []object {
 		p.replicas(tick, i == 0, pods)
 		pods = p.walkPods(pods)
 		p.fill(tick, now, pods)
+		if p.percent(2) {
+			tick["of no meaning"] = object{"here": nil}
+		}
 		ticks = append(ticks, tick)
 		now += p.step(rhythm)
 	}
@@ -107,6 +114,9 @@ func (p *plan) step(rhythm int) int64 {
 
 func (p *plan) replicas(tick object, first bool, pods int64) {
 	low := p.between(p.least, min(p.most, p.least+20))
+	if p.giant {
+		low = pick(p.random, low, p.between(1, math.MaxInt32), math.MaxInt32-p.between(0, 100), 1<<30+p.between(-2, 2))
+	}
 	switch {
 	case first:
 		tick["replicas"] = pick[int64](p.random, pods, pods, p.least, low, low, 0, p.between(0, min(p.most+5, 40)))
@@ -121,7 +131,7 @@ func (p *plan) replicas(tick object, first bool, pods int64) {
 		p.stopped = given == 0
 	}
 	if p.percent(12) {
-		tick["statusReplicas"] = pick(p.random, pods, pods+1, max(0, pods-1), 0, p.between(0, 60))
+		tick["statusReplicas"] = pick(p.random, pods, pods+1, max(0, pods-1), 0, p.between(0, 60), low)
 	} else if p.percent(3) {
 		tick["statusReplicas"] = nil
 	}
@@ -163,6 +173,9 @@ func (p *plan) fill(tick object, now, pods int64) {
 	if p.wanted > 0 && p.percent(60) {
 		p.wanted = max(1, p.wanted+pick(p.random, p.between(-2, 2), p.between(-10, 10), p.between(-40, 40)))
 		p.wanted = min(p.wanted, p.most+20)
+		if p.giant {
+			p.wanted = p.between(1, 3_000_000_000)
+		}
 	}
 	level := p.level
 	if p.percent(25) {

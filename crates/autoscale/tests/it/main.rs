@@ -5,4 +5,5 @@
 mod messages;
 mod mistakes;
 mod properties;
+mod recorded;
 mod scenarios;
