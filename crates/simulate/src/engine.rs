@@ -124,6 +124,8 @@ struct Engine<'a> {
     in_flight: f64,
     /// Per second, in the last step.
     served_rate: f64,
+    /// Events.
+    uncommitted: f64,
     need: (f64, Need),
     noise: (i64, f64),
     random: Random,
@@ -164,6 +166,7 @@ impl<'a> Engine<'a> {
             arrived: 0.0,
             in_flight: 0.0,
             served_rate: 0.0,
+            uncommitted: 0.0,
             need: (f64::NAN, Need::default()),
             noise: (i64::MIN, 1.0),
             random: Random::stream(plan.seed, 2),
@@ -275,6 +278,7 @@ impl<'a> Engine<'a> {
         );
         self.arrived += done.arrived;
         self.served_rate = done.served * 1000.0 / milliseconds as f64;
+        self.commit(milliseconds);
         self.in_flight = self.work.waiting() + self.in_service();
         self.now = next;
         if now < 0 {
@@ -311,8 +315,16 @@ impl<'a> Engine<'a> {
 
     /// Events without a committed offset.
     fn lag(&self) -> f64 {
-        let queue = self.plan.service.queue.as_ref();
-        queue.map_or(0.0, |queue| self.work.waiting() + self.served_rate * queue.commit_seconds / 2.0)
+        if self.plan.service.queue.is_some() { self.work.waiting() + self.uncommitted } else { 0.0 }
+    }
+
+    /// What was done and is not committed yet: half of what is done between two commits, in the middle.
+    fn commit(&mut self, milliseconds: i64) {
+        let Some(queue) = &self.plan.service.queue else { return };
+        let kept_seconds = queue.commit_seconds / 2.0;
+        let left =
+            if kept_seconds > 0.0 { (-(milliseconds as f64) / 1000.0 / kept_seconds).exp() } else { 0.0 };
+        self.uncommitted = self.uncommitted * left + self.served_rate * kept_seconds * (1.0 - left);
     }
 
     /// Requests that are worked on (Little's law).

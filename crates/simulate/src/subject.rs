@@ -6,8 +6,8 @@
 use crate::{ServiceModel, Signal, SimulationError, SimulationRequest};
 use tidewatch_autoscale::{Behavior, Hpa, MetricSpec, TargetKind};
 use tidewatch_manifest::{
-    Autoscaler, DaprSidecar, Deployment, ManifestError, Manifests, MetricSource, Quantity, ScaledObject,
-    ScaleTrigger, TriggerKind, load_text,
+    Autoscaler, DaprSidecar, Deployment, ManifestError, Manifests, MetricSource, Quantity, ScaleTrigger,
+    ScaledObject, TriggerKind, load_text,
 };
 
 /// CPU and memory request of a pod of which nothing is known.
