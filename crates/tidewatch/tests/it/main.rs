@@ -10,5 +10,6 @@ mod no_event_lost;
 mod page;
 mod peer;
 mod product;
+mod scaling;
 mod serve;
 mod up;
