@@ -14,8 +14,6 @@ pub struct AutoscalerStatus {
     pub current_replicas: u32,
     /// Replicas it wants.
     pub desired_replicas: u32,
-    /// When it last changed the number, in milliseconds since the Unix epoch.
-    pub last_scale_ms: Option<i64>,
     /// Its conditions.
     pub conditions: Vec<AutoscalerCondition>,
     /// The metrics as they were last found.

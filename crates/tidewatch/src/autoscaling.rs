@@ -407,7 +407,6 @@ fn status_of(view: &AutoscalerView) -> AutoscalerStatus {
     AutoscalerStatus {
         current_replicas: u32::try_from(view.current_replicas).unwrap_or(0),
         desired_replicas: u32::try_from(view.desired_replicas).unwrap_or(0),
-        last_scale_ms: view.last_scale_ms,
         conditions: conditions.collect(),
         metrics: metrics.collect(),
     }
@@ -503,5 +502,53 @@ impl tidewatch_http::ExternalMetrics for ClusterMetrics {
         selector: Option<&LabelSelector>,
     ) -> Result<Vec<Quantity>, MetricFailure> {
         self.external_values(namespace, metric, selector).map_err(MetricFailure::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewatch_manifest::{SelectorRequirement, load_text};
+
+    #[test]
+    fn a_selector_names_a_scaled_object_in_either_form() {
+        let label = LabelSelector {
+            match_labels: [(SCALED_OBJECT_LABEL.to_owned(), "lag".to_owned())].into(),
+            ..LabelSelector::default()
+        };
+        let requirement = |operator: &str, values: &[&str]| LabelSelector {
+            match_expressions: vec![SelectorRequirement {
+                key: SCALED_OBJECT_LABEL.to_owned(),
+                operator: operator.to_owned(),
+                values: values.iter().map(|value| (*value).to_owned()).collect(),
+            }],
+            ..LabelSelector::default()
+        };
+        assert_eq!(scaled_object_of(&label), Some("lag"));
+        assert_eq!(scaled_object_of(&requirement("In", &["lag"])), Some("lag"));
+        for none in [requirement("In", &["a", "b"]), requirement("NotIn", &["lag"]), LabelSelector::default()]
+        {
+            assert_eq!(scaled_object_of(&none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_none_is_told_with_its_place() {
+        let text = "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: w}\nspec:\n  scaleTargetRef: {name: w}\n  \
+                    triggers:\n    - {type: prometheus, metadata: {serverAddress: 'http://p', query: 'sum(', threshold: '1'}}\n    \
+                    - {type: prometheus, metadata: {serverAddress: 'http://p', query: 'sum(x)', threshold: '1'}}\n";
+        let manifests = load_text("so.yaml", text).unwrap();
+        let found = wrong_queries(&manifests.scaled_objects[0], &Engine::new(EngineOptions::default()));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with("so.yaml:1: ScaledObject/w: spec.triggers[0].metadata.query: ")
+                && found[0].contains("hint:"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn times_are_whole_seconds() {
+        assert_eq!([1_999, 2_000, -1].map(whole_seconds), [1_000, 2_000, -1_000]);
     }
 }

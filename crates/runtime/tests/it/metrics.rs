@@ -311,7 +311,6 @@ async fn autoscalers_are_told_as_they_tell_of_themselves() {
     let status = AutoscalerStatus {
         current_replicas: 2,
         desired_replicas: 3,
-        last_scale_ms: None,
         conditions: vec![AutoscalerCondition { kind: "AbleToScale".into(), status: "True".into() }],
         metrics: vec![AutoscalerCurrent {
             name: "s0-kafka-t".into(),
