@@ -7,7 +7,7 @@ UP_FLAGS ?=
 RELEASE := target/release
 export CARGO_TARGET_DIR := target
 
-.PHONY: up build test check ui bench test-ui conformance rendered manifests test-postgres clean help
+.PHONY: up build test check ui bench test-ui demo-scaling conformance rendered manifests test-postgres clean help
 
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ ui/dist/index.html: ui/node_modules/.stamp $(UI_SOURCES)
 
 test-ui: build ## drive the page in the system's Chromium (needs chromium)
 	cd ui && $(NPM) run --silent test:ui
+
+demo-scaling: build ## load the todo application until it scales, up and down again (about 12 minutes)
+	node scripts/demo-scaling.mjs
 
 test-postgres: ## the todo applications on a PostgreSQL of their own (needs its server programs)
 	scripts/test-postgres.sh
