@@ -29,15 +29,16 @@ export function logTick(tick: ChartAxis['tick'], value: number): string {
 /** A duration in its two largest units: "45s", "12m", "2m 30s", "1h 5m", "2d 3h"; before the beginning with a minus sign. */
 export function elapsedText(ms: number): string {
   const seconds = Math.round(Math.abs(ms) / 1000);
+  if (seconds === 0) return '0s';
   const parts: [number, string][] = [
     [Math.floor(seconds / 86_400), 'd'],
     [Math.floor(seconds / 3600) % 24, 'h'],
     [Math.floor(seconds / 60) % 60, 'm'],
     [seconds % 60, 's'],
   ];
-  const first = Math.max(0, parts.findIndex(([amount]) => amount > 0));
-  const shown = parts.slice(seconds === 0 ? 3 : first, first + 2).filter(([amount], i) => amount > 0 || i === 0);
-  return (ms < 0 && seconds > 0 ? '−' : '') + shown.map(([amount, unit]) => `${amount}${unit}`).join(' ');
+  const first = parts.findIndex(([amount]) => amount > 0);
+  const shown = parts.slice(first, first + 2).filter(([amount]) => amount > 0);
+  return (ms < 0 ? '−' : '') + shown.map(([amount, unit]) => `${amount}${unit}`).join(' ');
 }
 
 const two = (n: number) => String(n).padStart(2, '0');

@@ -54,7 +54,7 @@ function SourcePicker({ state, source, change }: { state: SimulatorState; source
     <div className="source-picker">
       <label>
         Autoscaler{' '}
-        <select value={pasted ? pasting : base && nameOf(base.autoscaler)} onChange={(event) => choose(event.target.value)}>
+        <select aria-label="Autoscaler" value={pasted ? pasting : base && nameOf(base.autoscaler)} onChange={(event) => choose(event.target.value)}>
           {running.map(({ autoscaler }) => (
             <option key={nameOf(autoscaler)} value={nameOf(autoscaler)}>
               {autoscaler.metadata?.name} ({autoscaler.metadata?.namespace})

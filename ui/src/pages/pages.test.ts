@@ -3,7 +3,7 @@ import { containersOf } from '../api/kubernetes';
 import { routeOf } from '../app/routes';
 import { readLogLine, traceIdOf } from './logLine';
 import { cores, coresOf } from './format';
-import { requestsOf, workloadOfPod, workloadsOf, type PodRow } from './overviewData';
+import { requestsOf, scalingOf, workloadOfPod, workloadsOf, type PodRow } from './overviewData';
 import { podTroubles, reasonOf } from './podTroubles';
 
 describe('log lines', () => {
@@ -105,6 +105,12 @@ describe('workloads', () => {
     });
     expect(rows.map((w) => w.limits)).toEqual([{ min: 2, max: 9 }, undefined]);
   });
+
+  it('that are autoscaled are counted together', () => {
+    const workload = (desired: number, max?: number) => ({ namespace: 'ns', name: '', desired, ready: desired, available: desired, limits: max === undefined ? undefined : { min: 1, max } });
+    expect(scalingOf([workload(2, 10), workload(5, 5), workload(7)])).toEqual({ replicas: 7, most: 15, atMost: 1 });
+    expect(scalingOf([workload(7)])).toBeUndefined();
+  });
 });
 
 describe('numbers', () => {
@@ -129,6 +135,8 @@ describe('the page of a path', () => {
     ['/', { page: '/', uid: '' }],
     ['/trace/0af7', { page: '/trace', uid: '0af7' }],
     ['/d/a%2Fb', { page: '/d', uid: 'a/b' }],
+    ['/scaling', { page: '/scaling', uid: '' }],
+    ['/scaling/simulate', { page: '/scaling/simulate', uid: '' }],
     ['/d', { page: undefined, uid: '' }],
     ['/trace/%zz', { page: undefined, uid: '', hint: expect.stringContaining('%25') as string }],
     ['/d/%', { page: undefined, uid: '', hint: expect.stringContaining('%25') as string }],
