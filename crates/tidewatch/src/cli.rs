@@ -4,6 +4,7 @@
 
 use crate::autoscale::AutoscaleArgs;
 use crate::broker::BrokerArgs;
+use crate::load_args::LoadArgs;
 use crate::scaling_args::ScalingArgs;
 use crate::sidecar::SidecarArgs;
 use crate::simulate_args::SimulateArgs;
@@ -56,6 +57,10 @@ pub(crate) enum Command {
     ///
     /// Says when which replicas would be there, what requests would wait, and whether stated targets are met. Needs nothing that runs.
     Simulate(Box<SimulateArgs>),
+    /// Send requests at given rates, whatever the answers do, and measure these from the moment when they were due
+    ///
+    /// Constant, ramped or stepped arrival rates on this machine; the report has percentiles, a plot and errors by kind.
+    Load(Box<LoadArgs>),
     /// Run a Kafka-compatible broker
     ///
     /// One node without replication for development and tests: any Kafka client works. `up` runs one for each Kafka object.

@@ -27,6 +27,10 @@ mod simulate;
 mod simulate_args;
 mod simulate_print;
 
+mod load;
+mod load_args;
+mod load_print;
+
 mod plot;
 mod query;
 mod terminal;
@@ -64,6 +68,7 @@ fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> 
         Command::Query(args) => on_runtime(query::run(args)),
         Command::Autoscale(args) => on_runtime(autoscale::run(args)),
         Command::Simulate(args) => on_runtime(simulate::run(args)),
+        Command::Load(args) => load::run(args),
         Command::Broker(args) => logged(&args.log, broker::run(args)),
         Command::Sidecar(args) => {
             let format = if args.log_as_json { LogFormat::Json } else { LogFormat::Text };
