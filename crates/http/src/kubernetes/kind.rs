@@ -32,26 +32,20 @@ pub(super) struct Kind {
     pub(super) objects: fn(&SharedState) -> Result<Vec<Value>, Status>,
 }
 
-/// A column of a table.
+/// A column of a table. All say that they are texts, as upstream's do; cells may be numbers nevertheless.
 pub(super) struct Column {
     pub(super) name: &'static str,
-    /// `string` or `integer`.
-    pub(super) kind: &'static str,
     /// Shown only with `-o wide`.
     pub(super) wide: bool,
 }
 
 impl Column {
     pub(super) const fn text(name: &'static str) -> Self {
-        Self { name, kind: "string", wide: false }
-    }
-
-    pub(super) const fn number(name: &'static str) -> Self {
-        Self { name, kind: "integer", wide: false }
+        Self { name, wide: false }
     }
 
     pub(super) const fn wide(name: &'static str) -> Self {
-        Self { name, kind: "string", wide: true }
+        Self { name, wide: true }
     }
 }
 

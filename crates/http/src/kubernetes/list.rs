@@ -173,7 +173,7 @@ fn table(
     let column = |column: &Column| {
         json!({
             "name": column.name,
-            "type": column.kind,
+            "type": "string",
             "format": if column.name == "Name" { "name" } else { "" },
             "description": "",
             "priority": i32::from(column.wide),
