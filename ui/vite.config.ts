@@ -29,7 +29,8 @@ export default defineConfig(({ command }) => ({
   },
   server: {
     host: '127.0.0.1',
-    proxy: { '/api': backend, '/-': backend },
+    // with the page's own Host: the product refuses simulations asked for by pages of another origin
+    proxy: { '/api': { target: backend }, '/-': { target: backend } },
   },
   test: {
     setupFiles: ['./src/testSetup.ts'],
