@@ -38,4 +38,7 @@ for scenario in "$here"/scenarios/*.json; do
 done
 find "$here/scenarios" "$work" -name '*.json' -print0 | sort -z \
   | xargs -0 -n 100000 "$built/compare" -tidewatch "$TIDEWATCH" -reference "$reference" -keep "$keep" -shrink || status=1
+echo "and the words of events:"
+find "$here/scenarios" "$work" -name '*.json' -print0 | sort -z | head -z -n 300 \
+  | xargs -0 -n 100000 "$built/compare" -events -tidewatch "$TIDEWATCH" -reference "$reference" -keep "$keep" || status=1
 exit $status

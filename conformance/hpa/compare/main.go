@@ -1,7 +1,8 @@
 // Plays scenarios with tidewatch and with the reference and compares every line.
 //
-//	compare -tidewatch BINARY -reference BINARY [-keep FOLDER] [-shrink] SCENARIO.json…
+//	compare -tidewatch BINARY -reference BINARY [-events] [-keep FOLDER] [-shrink] SCENARIO.json…
 //
+// With -events not the lines of the contract are compared but the events, with their words.
 // Prints "N scenarios, M ticks, D differ" and, for the first few that differ, the first line that does. A scenario that differs is
 // kept in FOLDER with the reference's lines beside it (NAME.json, NAME.expected.jsonl, NAME.actual.jsonl); with -shrink it is first made
 // as small as it can be while it still differs. Exit status 1 when any differs.
@@ -26,7 +27,10 @@ import (
 const failed = "failed: "
 
 // players are the two programs.
-type players struct{ tidewatch, reference string }
+type players struct {
+	tidewatch, reference string
+	events               bool // compare events and nothing else
+}
 
 // difference is the first line of a scenario that is not the same.
 type difference struct {
@@ -38,6 +42,7 @@ func main() {
 	var both players
 	flag.StringVar(&both.tidewatch, "tidewatch", "target/debug/tidewatch", "the program to test")
 	flag.StringVar(&both.reference, "reference", "target/conformance-hpa/reference", "what build.sh built")
+	flag.BoolVar(&both.events, "events", false, "compare the events instead of the lines")
 	keep := flag.String("keep", "", "folder for scenarios that differ")
 	shrink := flag.Bool("shrink", false, "make scenarios that differ small")
 	flag.Parse()
@@ -83,17 +88,27 @@ func (p players) expected(paths []string) (map[string][]byte, error) {
 	for len(paths) > 0 {
 		some := paths[:min(500, len(paths))]
 		paths = paths[len(some):]
-		if said, err := exec.Command(p.reference, append([]string{"-out", folder}, some...)...).CombinedOutput(); err != nil {
+		if said, err := p.ask(append([]string{"-out", folder}, some...)...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("the reference refuses a scenario: %s", said)
 		}
 		for _, path := range some {
 			written := strings.TrimSuffix(filepath.Base(path), ".json") + ".jsonl"
-			if all[path], err = os.ReadFile(filepath.Join(folder, written)); err != nil {
+			text, err := os.ReadFile(filepath.Join(folder, written))
+			if err != nil {
 				return nil, err
 			}
+			all[path] = p.compared(text)
 		}
 	}
 	return all, nil
+}
+
+// ask is the reference with these arguments.
+func (p players) ask(arguments ...string) *exec.Cmd {
+	if p.events {
+		arguments = append([]string{"-full"}, arguments...)
+	}
+	return exec.Command(p.reference, arguments...)
 }
 
 func (p players) differences(paths []string, expected map[string][]byte) map[string]*difference {
@@ -125,13 +140,16 @@ func (p players) differences(paths []string, expected map[string][]byte) map[str
 // actual are tidewatch's lines; when it fails, what it says counts as a line.
 func (p players) actual(path string) []byte {
 	command := exec.Command(p.tidewatch, "autoscale", "replay", path)
+	if p.events {
+		command.Args = append(command.Args, "--explain")
+	}
 	var said bytes.Buffer
 	command.Stderr = &said
 	text, err := command.Output()
 	if err != nil {
 		return append(text, fmt.Sprintf("%s%v: %s", failed, err, strings.ReplaceAll(said.String(), "\n", " "))...)
 	}
-	return text
+	return p.compared(text)
 }
 
 func lines(text []byte) []string {
@@ -197,10 +215,11 @@ func (p players) keep(path, folder string, shrink bool) error {
 	if err := os.WriteFile(base+".json", text, 0o644); err != nil {
 		return err
 	}
-	wanted, err := exec.Command(p.reference, base+".json").Output()
+	wanted, err := p.ask(base + ".json").Output()
 	if err != nil {
 		return err
 	}
+	wanted = p.compared(wanted)
 	if err := os.WriteFile(base+".expected.jsonl", wanted, 0o644); err != nil {
 		return err
 	}
