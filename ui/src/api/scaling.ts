@@ -32,6 +32,8 @@ export interface Autoscaler {
   lastScaleTime?: string | null;
   conditions: Condition[];
   metrics: AutoscalerMetric[];
+  /** What it was made of, where that is no HorizontalPodAutoscaler. */
+  scaledObject?: { name: string; failures?: string[] };
 }
 
 export interface DecisionStep {

@@ -148,6 +148,11 @@ export function AutoscalerCard({ autoscaler: a, range, dashboard }: { autoscaler
           <ReplicaTrack autoscaler={a} />
           <Metrics autoscaler={a} />
           <Conditions conditions={a.conditions} />
+          {a.scaledObject?.failures?.map((failure) => (
+            <p key={failure} className="notice warn">
+              ScaledObject {a.scaledObject?.name}: {failure}
+            </p>
+          ))}
         </div>
         <div className="hpa-charts">
           <ScalingChart panel={replicas} range={range} syncKey="scaling" annotations={annotations} label={`Replicas of ${a.target.name} over time`} />
