@@ -119,8 +119,8 @@ type scaleClient struct {
 func (c *cluster) Scales(string) scaleclient.ScaleInterface { return scaleClient{cluster: c} }
 
 func (c scaleClient) Get(_ context.Context, _ schema.GroupResource, name string, _ metav1.GetOptions) (*autoscalingv1.Scale, error) {
-	if c.tick.ScaleGetError != nil {
-		return nil, errors.New(*c.tick.ScaleGetError)
+	if c.tick.ScaleGetError != "" {
+		return nil, errors.New(c.tick.ScaleGetError)
 	}
 	status := c.replicas
 	if c.tick.StatusReplicas != nil {
@@ -134,8 +134,8 @@ func (c scaleClient) Get(_ context.Context, _ schema.GroupResource, name string,
 }
 
 func (c scaleClient) Update(_ context.Context, _ schema.GroupResource, scale *autoscalingv1.Scale, _ metav1.UpdateOptions) (*autoscalingv1.Scale, error) {
-	if c.tick.ScaleUpdateError != nil {
-		return nil, errors.New(*c.tick.ScaleUpdateError)
+	if c.tick.ScaleUpdateError != "" {
+		return nil, errors.New(c.tick.ScaleUpdateError)
 	}
 	c.cluster.replicas, c.cluster.scaled = scale.Spec.Replicas, true
 	return scale, nil
@@ -159,8 +159,8 @@ func (c *cluster) PodMetricses(string) resourceclient.PodMetricsInterface {
 }
 
 func (c podMetricsClient) List(context.Context, metav1.ListOptions) (*metrics.PodMetricsList, error) {
-	if c.tick.MetricsError != nil {
-		return nil, errors.New(*c.tick.MetricsError)
+	if c.tick.MetricsError != "" {
+		return nil, errors.New(c.tick.MetricsError)
 	}
 	timestamp, window := floorDiv(c.nowMS, 1000), int64(15)
 	if c.tick.MetricsTimestamp != nil {

@@ -38,12 +38,12 @@ type tick struct {
 	Pods                 []pod                                   `json:"pods"`
 	MetricsTimestamp     *int64                                  `json:"metricsTimestamp"`
 	MetricsWindowSeconds *int64                                  `json:"metricsWindowSeconds"`
-	MetricsError         *string                                 `json:"metricsError"`
+	MetricsError         string                                  `json:"metricsError"`
 	PodsMetrics          map[string]map[string]resource.Quantity `json:"podsMetrics"`
 	ObjectMetrics        map[string]resource.Quantity            `json:"objectMetrics"`
 	ExternalMetrics      map[string][]resource.Quantity          `json:"externalMetrics"`
-	ScaleGetError        *string                                 `json:"scaleGetError"`
-	ScaleUpdateError     *string                                 `json:"scaleUpdateError"`
+	ScaleGetError        string                                  `json:"scaleGetError"`
+	ScaleUpdateError     string                                  `json:"scaleUpdateError"`
 }
 
 type pod struct {
@@ -181,8 +181,8 @@ func (s *scenario) check() error {
 		}
 		names := map[string]bool{}
 		for _, p := range each.Pods {
-			if names[p.Name] {
-				return fmt.Errorf("tick %d: two pods are called %s", i, p.Name)
+			if p.Name == "" || names[p.Name] {
+				return fmt.Errorf("tick %d: the name %q of a pod is empty or another's", i, p.Name)
 			}
 			names[p.Name] = true
 			if !strings.Contains("Running Pending Failed Succeeded", string(p.Phase)) || p.Phase == "" {
