@@ -11,8 +11,8 @@
 //!   any more) leaves the whole pod out of the batch, and with that loses its earlier points;
 //! - the pod's time and window are those of the container that was measured first.
 //!
-//! Compared with metrics-server's own store on 32 000 random batches: equal, but for what is not copied: when a batch is not newer
-//! than the one before, it gives a container without earlier point a rate since the year 1.
+//! `tests/it/metrics_server.rs` compares this with metrics-server's own store. One mistake of it is not copied: when a batch is not
+//! newer than the one before, it gives a container without an earlier point a rate since the year 1.
 //!
 //! metrics-server also drops containers whose CPU counter is 0, as cAdvisor's has nanoseconds and is never 0 once measured. The
 //! kernel's per-process counters have 10 ms, so 0 is a measurement here.

@@ -1,6 +1,7 @@
 //! Custom and external metrics out of a store, and ScaledObjects at work on it.
 
 mod mapping;
+mod metrics_server;
 mod scaled_objects;
 
 use std::sync::Arc;
