@@ -27,7 +27,8 @@ fn selector(key: &str, value: &str) -> Option<LabelSelector> {
 }
 
 fn of_pods(metric: &str, selector: Option<&LabelSelector>, pods: &[&str], expected: &[(&str, i64)]) {
-    let found = CustomMetrics::new(store(SERIES)).pods("shop", metric, selector, pods, NOW).expect("an answer");
+    let found =
+        CustomMetrics::new(store(SERIES)).pods("shop", metric, selector, pods, NOW).expect("an answer");
     let found: Vec<(&str, i64)> =
         found.iter().map(|(pod, value)| (pod.as_str(), value.milli_value())).collect();
     assert_eq!(found, expected, "{metric}");
