@@ -249,3 +249,61 @@ impl ScalingRules {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidewatch_manifest::load_text;
+
+    fn hpa(spec: &str) -> Hpa {
+        let head = "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: web}";
+        let target = "scaleTargetRef: {kind: Deployment, name: web}, maxReplicas: 3";
+        let text = format!("{head}, spec: {{{target}{spec}}}}}");
+        Hpa::from_manifest(&load_text("hpa.yaml", &text).unwrap().autoscalers[0]).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_is_filled_in() {
+        let bare = hpa("");
+        assert_eq!((bare.min_replicas, bare.max_replicas, bare.namespace.as_str()), (1, 3, "default"));
+        assert_eq!(bare.metrics, [MetricSpec::default_cpu()]);
+        assert_eq!(bare.behavior, None);
+        assert_eq!(hpa(", metrics: [], behavior: null").metrics, [MetricSpec::default_cpu()]);
+    }
+
+    #[test]
+    fn behavior_is_completed_as_soon_as_it_is_there() {
+        let check = |text: &str, up: ScalingRules, down: ScalingRules| {
+            let behavior = hpa(&format!(", behavior: {text}")).behavior.unwrap();
+            assert_eq!(behavior, Behavior { scale_up: up, scale_down: down }, "{text}");
+        };
+        let (up, down) = (|| ScalingRules::scale_up(None), || ScalingRules::scale_down(None));
+        check("{}", up(), down());
+        check(
+            "{scaleUp: {selectPolicy: Min}}",
+            ScalingRules { select_policy: SelectPolicy::Min, ..up() },
+            down(),
+        );
+        let window = ScalingRules { stabilization_window_seconds: Some(60), ..down() };
+        check("{scaleDown: {stabilizationWindowSeconds: 60}}", up(), window);
+        let policy = ScalingPolicy { kind: PolicyKind::Pods, value: 1, period_seconds: 30 };
+        check(
+            "{scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 30}], tolerance: 50m}}",
+            up(),
+            ScalingRules { policies: vec![policy], tolerance: Quantity::parse("0.05").ok(), ..down() },
+        );
+        assert_eq!((up().stabilization_window_seconds, down().stabilization_window_seconds), (Some(0), None));
+        assert_eq!((up().policies.len(), down().policies.len()), (2, 1));
+    }
+
+    #[test]
+    fn more_at_least_than_at_most_is_refused() {
+        let mut autoscaler = Autoscaler { min_replicas: 5, max_replicas: 4, ..Autoscaler::default() };
+        autoscaler.meta.name = "web".into();
+        let error = Hpa::from_manifest(&autoscaler).unwrap_err().to_string();
+        assert!(
+            error.contains("spec.maxReplicas: 4 is less than minReplicas 5\n  hint: raise it to 5"),
+            "{error}"
+        );
+    }
+}

@@ -333,3 +333,72 @@ impl ScalingPolicy {
         Some(policy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load_text;
+
+    /// The errors, or the effective target and the warnings, of a metric of the given source.
+    fn read(source: &str) -> Result<(MetricTarget, Vec<String>), Vec<String>> {
+        let text = format!(
+            "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: web}}, spec: {{maxReplicas: 3, \
+             scaleTargetRef: {{kind: Deployment, name: web}}, metrics: [{{{source}}}]}}}}"
+        );
+        let texts =
+            |errors: &[crate::ManifestError]| errors.iter().map(|error| error.message.clone()).collect();
+        let manifests = load_text("hpa.yaml", &text).map_err(|errors| texts(&errors))?;
+        Ok((manifests.autoscalers[0].metrics[0].target, texts(&manifests.warnings)))
+    }
+
+    #[test]
+    fn the_field_counts_and_not_the_type() {
+        let check = |source: &str, target: MetricTarget, warning: &str| {
+            let (found, warnings) = read(source).unwrap();
+            assert_eq!(found, target, "{source}");
+            assert_eq!(warnings.is_empty(), warning.is_empty(), "{source}: {warnings:?}");
+            assert!(warnings.concat().contains(warning), "{source}: {warnings:?}");
+        };
+        let cpu = |target: &str| format!("type: Resource, resource: {{name: cpu, target: {{{target}}}}}");
+        let object = |target: &str| {
+            format!(
+                "type: Object, object: {{metric: {{name: m}}, describedObject: {{kind: Service, name: s}}, \
+                 target: {{{target}}}}}"
+            )
+        };
+        let amount = |text: &str| Quantity::parse(text).unwrap();
+        check(&cpu("type: Utilization, averageUtilization: 70"), MetricTarget::Utilization(70), "");
+        let average = MetricTarget::AverageValue(amount("500m"));
+        check(&cpu("type: AverageValue, averageValue: 0.5"), average, "");
+        check(
+            &cpu("type: Utilization, averageValue: 0.5"),
+            average,
+            "the field counts and the type is ignored",
+        );
+        check(&object("type: Value, value: 3"), MetricTarget::Value(amount("3")), "");
+        check(
+            &object("type: AverageValue, value: 3"),
+            MetricTarget::Value(amount("3")),
+            "a cluster cannot compute this metric",
+        );
+        let both = object("type: AverageValue, value: 3, averageValue: 4");
+        check(&both, MetricTarget::AverageValue(amount("4")), "");
+    }
+
+    #[test]
+    fn what_an_api_server_refuses_is_refused() {
+        let check = |source: &str, message: &str| {
+            let errors = read(source).unwrap_err().join("; ");
+            assert!(errors.contains(message), "{errors}");
+        };
+        let cpu = |target: &str| format!("type: Resource, resource: {{name: cpu, target: {{{target}}}}}");
+        check(&cpu("type: Utilization"), "type Utilization needs a field that is missing");
+        check(&cpu("type: Average, averageValue: 1"), "unknown target type \"Average\"");
+        check(
+            &cpu("type: Utilization, averageUtilization: 70, averageValue: 1"),
+            "stands beside averageValue, and only one may be set",
+        );
+        check(&cpu("type: AverageValue, averageValue: 0"), "must be more than 0, is 0");
+        check(&cpu("type: Utilization, averageUtilization: 0"), "must be from 1 to 2147483647, is 0");
+    }
+}

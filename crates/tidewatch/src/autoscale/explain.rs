@@ -223,11 +223,11 @@ fn pretty(text: &mut String, autoscaler: &Autoscaler, decisions: &[Decision]) {
     };
     let _ = writeln!(text, "  decision    {}: {}", clock(&latest.time), latest.sentence);
     for Step { kind, text: words } in &latest.steps {
-        let _ = writeln!(text, "    {kind:<14}{words}");
+        let _ = writeln!(text, "    {kind:<15}{words}");
     }
     for Event { reason, message, warning } in &latest.events {
         let kind = if *warning { "warning" } else { "event" };
-        let _ = writeln!(text, "    {kind:<14}{reason}: {message}");
+        let _ = writeln!(text, "    {kind:<15}{reason}: {message}");
     }
     if decisions.len() > 1 {
         text.push_str("  before that\n");
@@ -322,8 +322,8 @@ todo-app-prod/todo-backend (HorizontalPodAutoscaler) scales Deployment/todo-back
   metric      lag: unknown of 10 per pod
   condition   AbleToScale True (SucceededRescale): done
   decision    2026-01-31 12:00:15: CPU 143 % of 70 % asks for 5; the 100 %/30 s policy allows 4
-    policy        the 100 %/30 s policy allows 4
-    event         SuccessfulRescale: New size: 4
+    policy         the 100 %/30 s policy allows 4
+    event          SuccessfulRescale: New size: 4
   before that
     2026-01-31 12:00:00  2        CPU 69 % of 70 % is within the tolerance; stays at 2 (2 times)
 ";
