@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn loads_are_read() {
         let check = |text: &str, expected: Segment| {
-            assert_eq!(Load::parse(text).unwrap().segments, [expected], "{text}")
+            assert_eq!(Load::parse(text).unwrap().segments, [expected], "{text}");
         };
         check("40 for 2m", Segment::Constant { rate: 40.0, seconds: 120.0 });
         check(" 0.5/s  for 1h30m", Segment::Constant { rate: 0.5, seconds: 5400.0 });
