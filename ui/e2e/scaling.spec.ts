@@ -24,8 +24,10 @@ test('every autoscaler shows its metrics, its limits and a decision with its rea
 test('a decision opens with its steps, by keyboard, and the list can be narrowed to changes', async ({ page }) => {
   await page.goto('/scaling?workload=todo-app-prod%2Ftodo-backend');
   await expect(page.locator('section.hpa')).toHaveCount(1);
-  const decision = page.locator('.decision').first();
-  await expect(decision).toBeVisible({ timeout: 40_000 });
+  await expect(page.locator('.decision').first()).toBeVisible({ timeout: 40_000 });
+  // a newer one may come before it while it is looked at
+  const taken = await page.locator('.decision time').first().getAttribute('datetime');
+  const decision = page.locator('.decision', { has: page.locator(`time[datetime="${taken}"]`) });
   const summary = decision.getByRole('button');
   await summary.focus();
   await page.keyboard.press('Enter');
