@@ -397,7 +397,6 @@ async function main() {
   await eventually('ready pods', 120, async () => (await pods('todo-backend')).ready === 2 && (await pods('event-service')).ready === 1);
   await eventually('a task list', 60, () => json(`${addresses.services['todo-backend']}/api/tasks?limit=1`));
   await eventually('resource metrics', 90, async () => (await autoscaler(BACKEND)).metrics.some((one) => one.current));
-  await eventually('lag', 90, async () => (await query('sum(kafka_consumergroup_lag{consumergroup="event-service"})')).length > 0);
   const began = now();
   const watcher = watch();
   await sleep(17_000);
@@ -405,6 +404,7 @@ async function main() {
   say(`idle: backend ${(idle * 1000).toFixed(0)} mcores`);
   const chosen = await chooseRate(idle);
   await eventually('2 backends after the calibration', 240, async () => (await pods('todo-backend')).present === 2 && (await autoscaler(BACKEND)).desiredReplicas === 2);
+  await eventually('series of the lag', 90, () => timeline.at(-1).lag !== null);
   const run = await backendFollowsLoad(chosen);
   const events = await eventServiceFollowsLag(up);
   const simulation = await simulated(chosen, run, idle);

@@ -227,6 +227,7 @@ fn now_ms() -> i64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+#[derive(Clone, Copy)]
 struct Moments {
     start_ms: i64,
     sending: Duration,

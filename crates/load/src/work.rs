@@ -61,7 +61,13 @@ pub(crate) struct Work {
 
 enum Kind {
     Requests { templates: Vec<RequestTemplate>, origins: Vec<usize> },
-    Tasks { scenario: TaskScenario, requests: TaskRequests },
+    Tasks(Box<Tasks>),
+}
+
+/// The scenario, and how its actions are requested.
+struct Tasks {
+    scenario: TaskScenario,
+    requests: TaskRequests,
 }
 
 impl Work {
@@ -87,7 +93,7 @@ impl Work {
                 all.push(origin);
                 let scenario = TaskScenario::new(target.weights, target.tasks);
                 let names = TaskAction::ALL.map(|action| action.name().to_owned()).to_vec();
-                (Kind::Tasks { scenario, requests }, names)
+                (Kind::Tasks(Box::new(Tasks { scenario, requests })), names)
             }
         };
         Ok((Self { random, sequence: 0, kind }, all, names))
@@ -102,7 +108,8 @@ impl Work {
                 let request = templates[at].request(self.sequence, &mut self.random);
                 Order { origin: origins[at], operation: at, request, meaning: Meaning::Nothing }
             }
-            Kind::Tasks { scenario, requests } => {
+            Kind::Tasks(tasks) => {
+                let Tasks { scenario, requests } = &mut **tasks;
                 let (action, task) = scenario.choose(self.random.f64());
                 let request = requests.request(action, task, self.sequence);
                 let operation = TaskAction::ALL.iter().position(|known| *known == action).unwrap_or(0);
@@ -113,16 +120,16 @@ impl Work {
 
     /// A request has ended; `location` is that of the answer.
     pub(crate) fn finished(&mut self, meaning: Meaning, ok: bool, location: Option<&HeaderValue>) {
-        if let (Meaning::Task(action, task), Kind::Tasks { scenario, .. }) = (meaning, &mut self.kind) {
+        if let (Meaning::Task(action, task), Kind::Tasks(tasks)) = (meaning, &mut self.kind) {
             let task = if action == TaskAction::Create { location.and_then(task_of) } else { task };
-            scenario.finished(action, task, ok);
+            tasks.scenario.finished(action, task, ok);
         }
     }
 
     /// The task scenario, if it is that.
     pub(crate) fn tasks(&mut self) -> Option<(&mut TaskScenario, &TaskRequests)> {
         match &mut self.kind {
-            Kind::Tasks { scenario, requests } => Some((scenario, requests)),
+            Kind::Tasks(tasks) => Some((&mut tasks.scenario, &tasks.requests)),
             Kind::Requests { .. } => None,
         }
     }
