@@ -71,6 +71,8 @@ fn cpu_by_utilization() {
     check("just beyond it", &one(&[Some(78), Some(78)], 2), &[(2, 3, true, UP)]);
     check("a missing pod as unused", &one(&[Some(160), None], 2), &[(2, 3, true, UP)]);
     check("a missing pod in full use", &one(&[Some(10), None], 2), &[(2, 2, false, STAY)]);
+    check("a missing pod would turn the direction", &one(&[Some(80), None], 2), &[(2, 2, false, STAY)]);
+    check("fewer pods than replicas would turn it", &one(&[Some(160), None], 9), &[(9, 9, false, STAY)]);
     let failed = "True/SucceededGetScale False/FailedGetResourceMetric -";
     check("no metrics at all", &one(&[None, None], 2), &[(2, 0, false, failed)]);
     check("no pods", &one(&[], 2), &[(2, 0, false, failed)]);
