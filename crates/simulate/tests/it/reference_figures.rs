@@ -8,8 +8,8 @@ const MEMORY_REQUEST: f64 = 268_435_456.0;
 /// 35 % of 250 millicores on each of two pods at five core-milliseconds a request.
 const RATE: f64 = 2.0 * 0.35 * 0.25 / 0.005;
 
-/// Pods are ready 10 s after the scaling; metrics and syncs come every 15 s, in 240 positions to each other and to the load.
-fn report(memory_share: f64) -> SimulationReport {
+/// Pods are ready 10 s after the scaling; metrics and syncs come every 15 s, in `phases` positions to each other and to the load.
+fn report(memory_share: f64, phases: u32) -> SimulationReport {
     let constant = |rate: f64, seconds: f64| Segment::Constant { rate, seconds };
     let segments = vec![constant(RATE, 60.0), constant(RATE * 8.0, 600.0), constant(RATE, 1800.0)];
     let request = SimulationRequest {
@@ -26,7 +26,7 @@ fn report(memory_share: f64) -> SimulationReport {
             ready_seconds: 10.0,
             ..ServiceModel::default()
         },
-        phases: 240,
+        phases,
         ..SimulationRequest::default()
     };
     run(&request).expect("the request is complete")
@@ -43,7 +43,7 @@ fn near(spread: Option<Spread>, (min, median, max): (f64, f64, f64)) {
 
 #[test]
 fn an_eightfold_step_is_answered_as_by_the_reference_implementation() {
-    let report = report(0.05);
+    let report = report(0.05, 240);
     assert_eq!(report.summary.most_replicas, 8);
     near(report.phases.up_asked_seconds, (35.0, 62.0, 106.0));
     near(report.phases.up_seconds, (45.0, 72.0, 116.0));
@@ -53,7 +53,7 @@ fn an_eightfold_step_is_answered_as_by_the_reference_implementation() {
 
 #[test]
 fn memory_at_half_its_request_keeps_the_replicas_for_twenty_minutes() {
-    let report = report(0.5);
+    let report = report(0.5, 40);
     let down = report.phases.down_seconds.expect("all phases finish");
     assert!(down.min > 1185.0 && down.max < 1220.0, "{down:?}");
     let held = report.scalings.last().expect("it scales down");
