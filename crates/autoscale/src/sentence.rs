@@ -72,7 +72,7 @@ fn metric(steps: &[Step], index: usize) -> Option<String> {
             [count(missing, "without metrics"), count(unready, "not ready")].into_iter().flatten().collect();
         let _ = write!(text, ", ratio {} counting {},", Ratio(ratio), pods.join(" and "));
     }
-    match own().filter(|step| step.replicas().is_some()).next_back() {
+    match own().rfind(|step| step.replicas().is_some()) {
         Some(Step::WithinTolerance { .. }) => text.push_str(" is within the tolerance"),
         Some(Step::DirectionTurned { .. }) => text.push_str(" would turn the other way"),
         Some(step) => {
