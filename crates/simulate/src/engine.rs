@@ -20,6 +20,8 @@ use std::collections::VecDeque;
 
 use tidewatch_autoscale::{ConditionKind, ControllerOptions, HpaController};
 
+/// So long is run before the load at least.
+const LEAST_WARMUP_SECONDS: f64 = 600.0;
 /// Rates may change so often.
 const STEP_MS: i64 = 1000;
 
@@ -33,6 +35,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) options: ControllerOptions,
     pub(crate) initial_replicas: u32,
     pub(crate) warmup_ms: i64,
+    /// How long before the load its first rate holds.
+    pub(crate) first_rate_ms: i64,
     pub(crate) duration_ms: i64,
     pub(crate) timeline_ms: i64,
     pub(crate) resolution_ms: i64,
@@ -71,7 +75,8 @@ impl<'a> Plan<'a> {
         let duration = request.duration_seconds.unwrap_or_else(|| load.seconds());
         let timeline =
             request.timeline_seconds.unwrap_or_else(|| (duration / 2000.0 / 15.0).ceil().max(1.0) * 15.0);
-        let whole_syncs = milliseconds(request.warmup_seconds.unwrap_or(600.0)).div_euclid(sync_ms) + 1;
+        let first_rate = request.warmup_seconds.unwrap_or(LEAST_WARMUP_SECONDS);
+        let whole_syncs = milliseconds(first_rate.max(LEAST_WARMUP_SECONDS)).div_euclid(sync_ms) + 1;
         Self {
             subject,
             service,
@@ -91,6 +96,7 @@ impl<'a> Plan<'a> {
                 .initial_replicas
                 .unwrap_or_else(|| needs.at(load.reader().rate(0.0)).low),
             warmup_ms: whole_syncs * sync_ms,
+            first_rate_ms: milliseconds(first_rate),
             duration_ms: milliseconds(duration),
             timeline_ms: milliseconds(timeline),
             resolution_ms: milliseconds(request.metrics.resolution_seconds),
@@ -154,7 +160,7 @@ impl<'a> Engine<'a> {
             fleet: fleet.with_old_pods(plan.initial_replicas, start),
             work: Work::new(plan.service),
             load: plan.load.reader(),
-            turns: turns.filter(|turn| *turn > start).chain([0]).collect(),
+            turns: [-plan.first_rate_ms, 0].into_iter().chain(turns).filter(|turn| *turn > start).collect(),
             now: start,
             next_sync: start,
             next_scrape: start + measured,
@@ -267,7 +273,7 @@ impl<'a> Engine<'a> {
     fn advance(&mut self, next: i64) {
         let (now, milliseconds) = (self.now, next - self.now);
         let middle = f64::midpoint(now as f64, next as f64) / 1000.0;
-        let planned = self.load.rate(middle.max(0.0));
+        let planned = if next <= -self.plan.first_rate_ms { 0.0 } else { self.load.rate(middle.max(0.0)) };
         let rate = if now >= 0 { planned * self.noise(now) } else { planned };
         let done = self.work.advance(
             &mut self.fleet,

@@ -26,7 +26,8 @@ pub struct SimulationRequest {
     pub targets: Targets,
     /// Simulated time; seconds, at most 31 days. Default: the load's end.
     pub duration_seconds: Option<f64>,
-    /// Time at the load's first rate before it begins, so that windows and histories are filled; seconds. Default 600.
+    /// How long the load's first rate holds before it begins; seconds. Before that nothing arrives: at 0 the load begins on idle pods. At
+    /// least 10 minutes are run before the load in any case, so that windows and histories are filled. Default 600.
     pub warmup_seconds: Option<f64>,
     /// Replicas at the beginning. Default: what the load's first rate needs.
     pub initial_replicas: Option<u32>,

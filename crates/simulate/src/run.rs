@@ -11,8 +11,8 @@ use crate::need::Needs;
 use crate::subject::{Subject, manifests_of};
 use crate::trace::Trace;
 use crate::{
-    Load, PhaseTimes, Segment, SimulatedAutoscaler, SimulationError, SimulationReport, SimulationRequest,
-    Verdict,
+    Load, PhaseTimes, Segment, ServiceModel, SimulatedAutoscaler, SimulationError, SimulationReport,
+    SimulationRequest, Verdict,
 };
 use tidewatch_autoscale::Hpa;
 use tidewatch_manifest::Manifests;
@@ -56,6 +56,7 @@ pub fn run_manifests(
 pub(crate) struct Prepared<'a> {
     request: &'a SimulationRequest,
     pub(crate) subject: Subject,
+    service: ServiceModel,
     load: Load,
     capacity: Capacity,
     needs: Needs,
@@ -73,10 +74,12 @@ impl<'a> Prepared<'a> {
     pub(crate) fn of(manifests: &Manifests, request: &'a SimulationRequest) -> Result<Self, SimulationError> {
         check(request)?;
         let subject = Subject::of(manifests, request)?;
-        let capacity = Capacity::of(&request.service, subject.cpu_limit);
-        let needs = Needs::of(&subject, &request.service, &capacity, request.controller.tolerance);
+        let mut service = request.service.clone();
+        service.queue = service.queue.or_else(|| subject.queue.clone());
+        let capacity = Capacity::of(&service, subject.cpu_limit);
+        let needs = Needs::of(&subject, &service, &capacity, request.controller.tolerance);
         let load = filled_in(&request.load, &needs, &subject);
-        let prepared = Self { request, subject, load, capacity, needs };
+        let prepared = Self { request, subject, service, load, capacity, needs };
         check_times(&prepared.plan())?;
         Ok(prepared)
     }
@@ -84,13 +87,20 @@ impl<'a> Prepared<'a> {
     /// The same load and model with another autoscaler.
     pub(crate) fn with_hpa(&self, hpa: Hpa) -> Self {
         let subject = Subject { hpa, ..self.subject.clone() };
-        let (service, tolerance) = (&self.request.service, self.request.controller.tolerance);
-        let needs = Needs::of(&subject, service, &self.capacity, tolerance);
-        Self { request: self.request, subject, load: self.load.clone(), capacity: self.capacity, needs }
+        let (service, tolerance) = (self.service.clone(), self.request.controller.tolerance);
+        let needs = Needs::of(&subject, &service, &self.capacity, tolerance);
+        Self {
+            request: self.request,
+            subject,
+            service,
+            load: self.load.clone(),
+            capacity: self.capacity,
+            needs,
+        }
     }
 
     fn plan(&self) -> Plan<'_> {
-        let (service, load) = (&self.request.service, &self.load);
+        let (service, load) = (&self.service, &self.load);
         Plan::of(self.request, &self.subject, (service, load), &self.needs, self.capacity)
     }
 

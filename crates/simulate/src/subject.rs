@@ -3,7 +3,7 @@
 //! Input: the request's `hpa`. Output: [`Subject`]: the autoscaler with all defaults, the containers of a pod with their requests, and
 //! the metrics that follow the load, in numbers.
 
-use crate::{ServiceModel, Signal, SimulationError, SimulationRequest};
+use crate::{QueueModel, ServiceModel, Signal, SimulationError, SimulationRequest};
 use tidewatch_autoscale::{Behavior, Hpa, MetricSpec, TargetKind};
 use tidewatch_manifest::{
     Autoscaler, DaprSidecar, Deployment, ManifestError, Manifests, MetricSource, Quantity, ScaleTrigger,
@@ -33,6 +33,8 @@ pub(crate) struct Subject {
     pub(crate) cpu_limit: f64,
     /// By External metric: the value above which KEDA's kafka trigger does not go, since more replicas than partitions would be idle.
     pub(crate) lag_limits: Vec<(String, f64)>,
+    /// The queue that a trigger looks at, for a service model without one.
+    pub(crate) queue: Option<QueueModel>,
     /// External metrics that are rates by their query.
     pub(crate) rates: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -116,16 +118,17 @@ impl Subject {
                 .unwrap_or_else(|| limit.map_or(DEFAULT_LIMIT_CORES, |limit| limit.as_f64())),
             lag_limits: Vec::new(),
             rates: Vec::new(),
+            queue: None,
             warnings: Vec::new(),
         };
         if let Candidate::Scaled(object) = candidate {
-            subject.read_scaled_object(object, service);
+            subject.read_scaled_object(object, manifests, service);
         }
         subject.warn_of_missing_requests();
         Ok(subject)
     }
 
-    fn read_scaled_object(&mut self, object: &ScaledObject, service: &ServiceModel) {
+    fn read_scaled_object(&mut self, object: &ScaledObject, manifests: &Manifests, service: &ServiceModel) {
         if object.min_replicas == 0 {
             self.warnings.push("minReplicaCount is 0: the way from 0 to 1 and back is KEDA's and is not simulated; at least 1 replica stays".to_owned());
         }
@@ -135,7 +138,15 @@ impl Subject {
             .filter(|trigger| is_rate(&trigger.kind))
             .map(ScaleTrigger::metric_name)
             .collect();
-        let partitions = service.queue.as_ref().map_or(0, |queue| queue.partitions);
+        if service.queue.is_none()
+            && let Some(topic) = object.triggers.iter().find_map(|trigger| topic_of(&trigger.kind))
+        {
+            let partitions = partitions_of(manifests, &object.meta.namespace, topic);
+            let told = partitions.unwrap_or(QueueModel::default().partitions);
+            self.queue = Some(QueueModel { partitions: told, ..QueueModel::default() });
+            self.warnings.push(format!("the load is taken as events of topic {topic:?} with {told} partitions: service.queue says more of it"));
+        }
+        let partitions = service.queue.as_ref().or(self.queue.as_ref()).map_or(0, |queue| queue.partitions);
         for trigger in &object.triggers {
             if let TriggerKind::Kafka(kafka) = &trigger.kind
                 && !kafka.allow_idle_consumers
@@ -214,6 +225,30 @@ impl Candidate<'_> {
             Self::Scaled(object) => object.autoscaler(),
         }
     }
+}
+
+/// The topic whose lag a trigger looks at.
+fn topic_of(kind: &TriggerKind) -> Option<&str> {
+    match kind {
+        TriggerKind::Kafka(trigger) => Some(&trigger.topic),
+        _ => None,
+    }
+}
+
+/// The partitions that Strimzi's KafkaTopic asks for.
+fn partitions_of(manifests: &Manifests, namespace: &str, topic: &str) -> Option<u32> {
+    let mut topics = manifests
+        .others
+        .iter()
+        .filter(|other| other.kind == "KafkaTopic" && other.meta.namespace == namespace);
+    let named = topics.find(|other| {
+        let name = other.raw["spec"]["topicName"].as_str();
+        name.unwrap_or(&other.meta.name) == topic
+    })?;
+    named.raw["spec"]["partitions"]
+        .as_u64()
+        .and_then(|count| u32::try_from(count).ok())
+        .filter(|count| (1..=1000).contains(count))
 }
 
 /// Whether a trigger asks for a rate: of requests, or of events that come.

@@ -143,3 +143,31 @@ fn more_events_than_one_replica_can_do_are_met_by_the_lag_and_drained() {
     assert!(report.timeline.last().is_some_and(|end| end.waiting < 1.0 && end.replicas == 1));
     assert_eq!(report.summary.failed, 0.0);
 }
+
+#[test]
+fn a_kafka_trigger_makes_the_load_one_of_events_in_the_partitions_of_its_topic() {
+    let load = Load::parse("20 for 5m, 2000 for 5m, 20 for 10m").expect("a load");
+    let request =
+        SimulationRequest { name: Some("event-service".to_owned()), load, ..SimulationRequest::default() };
+    let report = run_manifests(&shipped(), &request).expect("it can be simulated");
+    assert!(report.warnings[0].contains("topic \"task-events\" with 5 partitions"), "{:?}", report.warnings);
+    assert!(report.summary.most_waiting > 1000.0 && report.summary.failed == 0.0, "{:?}", report.summary);
+}
+
+#[test]
+fn a_load_may_begin_on_idle_pods() {
+    let load = Load::parse("2500 for 5m").expect("a load");
+    let idle = SimulationRequest {
+        load,
+        warmup_seconds: Some(0.0),
+        initial_replicas: Some(2),
+        ..request("todo-backend-hpa")
+    };
+    let warm = SimulationRequest { warmup_seconds: Some(600.0), initial_replicas: None, ..idle.clone() };
+    let run = |request: &SimulationRequest| run_manifests(&shipped(), request).expect("it can be simulated");
+    let (idle, warm) = (run(&idle), run(&warm));
+    assert_eq!((warm.timeline[0].replicas, warm.summary.scale_ups), (8, 0));
+    assert_eq!(idle.timeline[0].replicas, 2);
+    let first = idle.scalings.first().expect("it scales up");
+    assert!(first.time_seconds >= 15.0, "what was there before the load was measured as idle: {first:?}");
+}
