@@ -46,6 +46,10 @@ func main() {
 	keep := flag.String("keep", "", "folder for scenarios that differ")
 	shrink := flag.Bool("shrink", false, "make scenarios that differ small")
 	flag.Parse()
+	if _, err := exec.LookPath(both.tidewatch); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	expected, err := both.expected(flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

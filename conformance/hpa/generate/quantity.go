@@ -17,9 +17,9 @@ var binarySuffixes = []struct {
 	shift  uint
 }{{"Ki", 10}, {"Mi", 20}, {"Gi", 30}, {"Ti", 40}}
 
-// submitted is a quantity as the user of an API writes it: now and then a bare number.
+// submitted is a quantity as the user of an API writes it: now and then a bare number, of no more digits than JSON readers keep.
 func (r random) submitted(nanos *big.Int) any {
-	if r.percent(8) {
+	if r.percent(8) && nanos.BitLen() < 50 {
 		return json.Number(new(big.Rat).SetFrac(nanos, big.NewInt(1_000_000_000)).FloatString(9))
 	}
 	if r.percent(2) {
