@@ -12,4 +12,5 @@ mod peer;
 mod product;
 mod scaling;
 mod serve;
+mod simulate;
 mod up;
