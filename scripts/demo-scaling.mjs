@@ -250,7 +250,7 @@ async function chooseRate(idle) {
   if (machineNeeds > 0.92 * cpus().length) {
     say(`  WARNING: the load needs about ${machineNeeds.toFixed(2)} of ${cpus().length} cores: this machine may be too small or too busy`);
   }
-  return { rate, cost, machineNeeds, calibrations: [first, second].map(({ rate, cores, busy }) => ({ rate, cores, busy })) };
+  return { rate, cost, machineNeeds, calibrations: [first, second] };
 }
 
 // ---- what is required
@@ -333,28 +333,40 @@ function steps(from, to, pick) {
   return lines.filter((line, at) => at > 0 && pick(line) !== pick(lines[at - 1])).map((line) => ({ time: line.time - from, to: pick(line) }));
 }
 
+/** Requests due in each second, as the answer of a Prometheus: from the first calibration on, since what a measurement tells goes back. */
+function recording(reports) {
+  const rates = new Map();
+  for (const report of reports) {
+    for (const one of report.timeline) {
+      const at = Math.floor(report.startMs / 1000 + one.second);
+      rates.set(at, (rates.get(at) ?? 0) + one.scheduled);
+    }
+  }
+  const from = Math.min(...rates.keys());
+  // one sync more, so that the last step is not cut off
+  const to = Math.max(...rates.keys()) + SYNC_S;
+  const values = Array.from({ length: to - from + 1 }, (_, at) => [from + at, String(rates.get(from + at) ?? 0)]);
+  return { from, answer: { status: 'success', data: { resultType: 'matrix', result: [{ metric: {}, values }] } } };
+}
+
 async function simulated(chosen, run, idle) {
-  const { decisions } = await ui(`/api/tidewatch/v1/autoscalers/${NAMESPACE}/${BACKEND}/decisions?limit=1000`);
-  const syncs = decisions.map((one) => Date.parse(one.time) / 1000).filter((time) => time <= run.began);
-  const phase = run.began - Math.max(...syncs);
-  const measured = (await cpuOf('todo-backend')).at;
-  const scrapeOffset = (((measured - (run.began - phase)) % SYNC_S) + SYNC_S) % SYNC_S;
-  const started = timeline.findIndex((line) => line.time >= run.began && line.backend?.desired > 2);
-  const ready = run.up && started >= 0 ? Math.max(1, run.up - timeline[started].time) : 5;
-  const values = run.report.timeline.map((one) => [run.began + one.second, String(one.scheduled)]);
+  const { from, answer } = recording([...chosen.calibrations.map((one) => one.report), run.report]);
   const recorded = join(folder, 'recorded-load.json');
-  writeFileSync(recorded, JSON.stringify({ status: 'success', data: { resultType: 'matrix', result: [{ metric: {}, values }] } }));
+  writeFileSync(recorded, JSON.stringify(answer));
+  const { decisions } = await ui(`/api/tidewatch/v1/autoscalers/${NAMESPACE}/${BACKEND}/decisions?limit=1000`);
+  const sync = Math.max(...decisions.map((one) => Date.parse(one.time) / 1000).filter((time) => time <= run.began));
+  const after = (moment) => (((moment - sync) % SYNC_S) + SYNC_S) % SYNC_S;
+  const scaled = timeline.find((line) => line.time >= run.began && line.backend?.desired > 2)?.time;
   const fields = {
     'service.cpuSecondsPerRequest': chosen.cost,
     'service.idleCpuCores': idle / 2,
     'service.sidecarIdleCpuCores': 0,
     'service.startSeconds': 0.5,
-    'service.readySeconds': Math.max(0.5, ready - 0.5),
-    'metrics.scrapeOffsetSeconds': scrapeOffset,
-    phaseSeconds: Math.min(phase, SYNC_S),
+    'service.readySeconds': run.up && scaled ? Math.max(0.5, run.up - scaled - 0.5) : 5,
+    'metrics.scrapeOffsetSeconds': after((await cpuOf('todo-backend')).at),
+    phaseSeconds: after(from),
+    warmupSeconds: 60,
     initialReplicas: 2,
-    // the load was on before its first second only as calibration
-    warmupSeconds: 0,
   };
   const flags = Object.entries(fields).flatMap(([field, value]) => ['--set', `${field}=${value}`]);
   const child = spawn(PROGRAM, ['simulate', '-f', 'kubernetes/todo-app-prod.yaml', '--hpa', BACKEND, '--recorded', recorded, ...flags, '--output', 'json'], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -363,12 +375,12 @@ async function simulated(chosen, run, idle) {
   child.stderr.on('data', (chunk) => (complaint += chunk));
   const code = await new Promise((done) => child.once('close', done));
   if (code !== 0) throw new Error(`simulate: ${complaint}`);
-  const predicted = JSON.parse(out)[0].scalings.map((one) => ({ time: one.timeSeconds, to: one.to }));
-  const real = steps(run.began, run.down ?? run.began + run.report.sendingSeconds, (line) => line.backend.desired);
-  const alike = real.length === predicted.length && real.every((one, at) => one.to === predicted[at].to && Math.abs(one.time - predicted[at].time) <= SYNC_S);
+  const predicted = JSON.parse(out)[0].scalings.map((one) => ({ time: from + one.timeSeconds - run.began, to: one.to }));
+  const happened = steps(from, run.down ?? now(), (line) => line.backend.desired).map((one) => ({ ...one, time: from + one.time - run.began }));
+  const alike = happened.length === predicted.length && happened.every((one, at) => one.to === predicted[at].to && Math.abs(one.time - predicted[at].time) <= SYNC_S);
   const shown = (list) => list.map((one) => `${one.to} at ${one.time.toFixed(0)} s`).join(', ') || 'none';
-  require(`the simulator predicts each step within ${SYNC_S} s`, alike && real.length > 0, `happened: ${shown(real)}; predicted: ${shown(predicted)}`);
-  return { fields, predicted, happened: real };
+  require(`the simulator predicts each step within ${SYNC_S} s`, alike && happened.length > 0, `happened: ${shown(happened)}; predicted: ${shown(predicted)}`);
+  return { fields, predicted, happened };
 }
 
 // ---- the table
