@@ -31,7 +31,7 @@ const TARGET_CORES = 0.7 * (0.25 + 0.05);
 /** In the middle of what asks for four replicas: above 3 and below 4 times the target of a pod. */
 const FOUR_REPLICAS_CORES = 3.6 * TARGET_CORES;
 /** A load that turns out to need less than this is tried again with what its requests really cost. */
-const LEAST_CORES = 3.25 * TARGET_CORES;
+const LEAST_CORES = 3.05 * TARGET_CORES;
 const TRIES = 3;
 /** Asks for no third replica. */
 const CALIBRATION_CORES = 1.7 * TARGET_CORES;
@@ -248,8 +248,10 @@ async function chooseRate(idle) {
   const first = await calibrate('calibration-1', 40);
   const each = (first.cores - idle) / first.rate;
   const second = await calibrate('calibration-2', Math.max(10, Math.round((CALIBRATION_CORES - idle) / each)));
-  const cost = (second.cores - idle) / second.rate;
-  const rate = Math.round((FOUR_REPLICAS_CORES - idle) / cost);
+  // more requests at a time cost less each: what one more costs counts
+  const average = (second.cores - idle) / second.rate;
+  const cost = Math.min(average, Math.max(0.6 * average, (second.cores - first.cores) / (second.rate - first.rate)));
+  const rate = Math.round(second.rate + (FOUR_REPLICAS_CORES - second.cores) / cost);
   const machineNeeds = second.busy + ((rate - second.rate) * (second.busy - first.busy)) / (second.rate - first.rate);
   if (machineNeeds > 0.92 * cpus().length) {
     say(`  WARNING: the load needs about ${machineNeeds.toFixed(2)} of ${cpus().length} cores: this machine may be too small or too busy`);

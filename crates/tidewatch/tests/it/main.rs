@@ -6,6 +6,7 @@ mod bad_input;
 mod conformance;
 mod hops;
 mod lag;
+mod load;
 mod no_event_lost;
 mod page;
 mod peer;
