@@ -82,7 +82,8 @@ fn an_event_finds_its_way_from_the_backend_to_the_event_service() {
         let spec = &object(&manifests, "KafkaTopic", name).raw["spec"];
         (spec["topicName"].is_null() && spec["replicas"] == 1).then(|| spec["partitions"].as_u64().unwrap())
     };
-    let most = manifests.autoscaler_of(consumer).unwrap().max_replicas;
+    let autoscalers = manifests.all_autoscalers();
+    let most = autoscalers.iter().find(|one| one.target_name == consumer.meta.name).unwrap().max_replicas;
     assert_eq!(partitions(&topic), Some(u64::from(most)));
     assert_eq!(partitions(spec["deadLetterTopic"].as_str().unwrap()), Some(1));
     // A failed delivery is tried again instead of being put aside at once.

@@ -280,6 +280,21 @@ async fn everything_that_dashboards_and_rules_use_is_there() {
             (crashing.waiting_reason() == Some("CrashLoopBackOff")).then_some(())
         })
         .await;
+    // what autoscalers measure is told by whoever runs them
+    let current = AutoscalerCurrent {
+        name: "cpu".into(),
+        container: None,
+        value: None,
+        average_value: Some(0.1),
+        average_utilization: Some(40),
+    };
+    let status = AutoscalerStatus {
+        current_replicas: 2,
+        desired_replicas: 2,
+        conditions: vec![AutoscalerCondition { kind: "AbleToScale".into(), status: "True".into() }],
+        metrics: vec![current],
+    };
+    world.runtime.set_autoscaler_status("todo-app-prod", "todo-backend-hpa", status);
     let (mut objects, mut containers, mut machine) = (String::new(), String::new(), String::new());
     world.runtime.kube_state_metrics(&mut objects);
     world.runtime.cadvisor_metrics(&mut containers);

@@ -61,7 +61,16 @@ impl MemoryStore {
         state.series.iter().filter_map(first).collect()
     }
 
-    /// The latest value of a series by its metric's name.
+    /// The latest value of a target's series by its metric's name.
+    pub(crate) fn latest_of(&self, name: &str, instance: &str) -> Option<f64> {
+        let state = self.state.lock().unwrap();
+        let is_it =
+            |labels: &Labels| labels.metric_name() == Some(name) && labels.get("instance") == Some(instance);
+        let found = state.series.iter().find(|(labels, _)| is_it(labels))?;
+        found.1.last().map(|(_, value)| *value)
+    }
+
+    /// The latest value of the first series with a metric's name.
     pub(crate) fn latest(&self, name: &str) -> Option<f64> {
         let state = self.state.lock().unwrap();
         let found = state.series.iter().find(|(labels, _)| labels.metric_name() == Some(name))?;
