@@ -41,11 +41,13 @@ pub use controller::HpaController;
 pub use decision::{Condition, ConditionKind, Decision, MetricValue, ScalingEvent};
 pub use error::AutoscaleError;
 pub use hpa::{
-    Behavior, Hpa, MetricSpec, MetricTarget, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy, TargetKind,
+    Behavior, Hpa, MetricSpec, MetricTarget, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy,
+    TargetKind,
 };
 pub use live::{
-    Activation, ActivationCondition, Activator, AutoscalerView, Autoscaling, Decided, Listener, Managed, MetricSource,
-    MetricView, ObjectRef, Origin, ReplicaCounts, ScaleTarget, ScaledObjectView, Scaling, TargetPod, TargetState,
+    Activation, ActivationCondition, Activator, AutoscalerView, Autoscaling, Decided, Listener, Managed,
+    MetricSource, MetricView, ObjectRef, Origin, ReplicaCounts, ScaleTarget, ScaledObjectView, Scaling,
+    TargetPod, TargetState,
 };
 pub use observed::{
     ContainerUsage, ContainerView, MetricKey, Observed, PodPhase, PodUsage, PodView, Readings, ScaleView,

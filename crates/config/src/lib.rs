@@ -9,7 +9,7 @@ mod serve;
 mod up;
 
 pub use dashboards::dashboards_of;
-pub use platform::{PlatformAddresses, SCRAPE_INTERVAL, kafka_exporter_job, platform_jobs};
+pub use platform::{PlatformAddresses, SCRAPE_INTERVAL, controller_job, kafka_exporter_job, platform_jobs};
 pub use serve::{ServeSpec, serve_spec};
 pub use up::{UpInput, UpSpec, up_spec};
 

@@ -74,6 +74,18 @@ pub fn kafka_exporter_job(addresses: &PlatformAddresses, namespace: &str) -> Scr
     config
 }
 
+/// The job of the controller of autoscalers, which in a cluster is part of kube-controller-manager.
+pub fn controller_job(addresses: &PlatformAddresses) -> ScrapeConfig {
+    let at = format!("{}:10257", addresses.node);
+    let labels = [
+        ("instance", at.as_str()),
+        ("namespace", "kube-system"),
+        ("endpoint", "http-metrics"),
+        ("service", "kube-controller-manager"),
+    ];
+    job("kube-controller-manager", "/metrics/controller-manager", addresses.cluster, &labels)
+}
+
 fn job(name: &str, path: &str, address: SocketAddr, labels: &[(&str, &str)]) -> ScrapeConfig {
     let mut config = ScrapeConfig::new(name);
     config.scrape_interval = SCRAPE_INTERVAL;
@@ -113,6 +125,9 @@ mod tests {
         );
         assert_eq!(kafka.scrape_interval, Duration::from_secs(15));
         assert_eq!(kafka.static_configs[0].targets[0].get("__address__"), Some("127.0.0.1:1"));
+        let controller = controller_job(&addresses);
+        assert_eq!(controller.job_name, "kube-controller-manager");
+        assert_eq!(controller.static_configs[0].labels.get("namespace"), Some("kube-system"));
         assert!(jobs[1].honor_labels, "pod and container are those of the measured object");
     }
 }

@@ -1,7 +1,7 @@
 //! What exporters of a cluster would say of this machine's pods: targets for tidewatch's own scraper.
 //!
-//! Input: the runtime, and an exporter that asks Kafka. Output: text 0.0.4 at one path for each of kube-state-metrics,
-//! cAdvisor, node-exporter and kafka_exporter, on a listener of its own, so that they are scraped like any other target. The
+//! Input: the runtime, the autoscalers, and an exporter that asks Kafka. Output: text 0.0.4 at one path for each of kube-state-metrics,
+//! cAdvisor, node-exporter, kafka_exporter and kube-controller-manager, on a listener of its own, so that they are scraped like any other target. The
 //! text itself is theirs.
 
 use crate::Shared;
@@ -24,6 +24,9 @@ pub const NODE_METRICS_PATH: &str = "/metrics/node";
 /// Where kafka_exporter's metrics are served.
 pub const KAFKA_METRICS_PATH: &str = "/metrics/kafka";
 
+/// Where kube-controller-manager's metrics of autoscaling are served.
+pub const CONTROLLER_METRICS_PATH: &str = "/metrics/controller-manager";
+
 type Write = fn(&dyn Workloads, &mut String);
 
 pub(crate) fn routes() -> Router<Shared> {
@@ -32,7 +35,9 @@ pub(crate) fn routes() -> Router<Shared> {
         (CADVISOR_METRICS_PATH, |workloads, out| workloads.cadvisor_metrics(out)),
         (NODE_METRICS_PATH, |workloads, out| workloads.node_metrics(out)),
     ];
-    let routes = Router::new().route(KAFKA_METRICS_PATH, endpoint(Takes::GetOrHead, kafka));
+    let routes = Router::new()
+        .route(KAFKA_METRICS_PATH, endpoint(Takes::GetOrHead, kafka))
+        .route(CONTROLLER_METRICS_PATH, endpoint(Takes::GetOrHead, controller));
     sources.into_iter().fold(routes, |routes, (path, write)| {
         let serve =
             move |State(shared): State<Shared>, headers: HeaderMap| exposition(shared, headers, write);
@@ -48,6 +53,17 @@ async fn kafka(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     };
     let mut out = String::with_capacity(16 * 1024);
     exporter.page(&mut out).await;
+    let encoding = Encoding::accepted_by(&headers);
+    EncodedBody::new(out.into_bytes(), encoding).into_response(Exposition::Text.content_type())
+}
+
+async fn controller(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let Some(autoscaling) = &shared.state.autoscaling else {
+        let hint = "no autoscalers run here: they do with `tidewatch up`, without --no-autoscaling\n";
+        return text(StatusCode::NOT_FOUND, hint);
+    };
+    let mut out = String::with_capacity(4096);
+    autoscaling.write_metrics(&mut out);
     let encoding = Encoding::accepted_by(&headers);
     EncodedBody::new(out.into_bytes(), encoding).into_response(Exposition::Text.content_type())
 }

@@ -39,7 +39,8 @@ mod tidewatch_api;
 mod ui;
 
 pub use cluster_metrics::{
-    CADVISOR_METRICS_PATH, KAFKA_METRICS_PATH, KUBE_STATE_METRICS_PATH, NODE_METRICS_PATH,
+    CADVISOR_METRICS_PATH, CONTROLLER_METRICS_PATH, KAFKA_METRICS_PATH, KUBE_STATE_METRICS_PATH,
+    NODE_METRICS_PATH,
 };
 pub use error::ServerError;
 pub use gate::QueryLimits;

@@ -16,6 +16,8 @@ pub trait Autoscaling: Send + Sync {
     fn decisions(&self, namespace: &str, name: &str, limit: usize) -> Option<Vec<Arc<Decided>>>;
     /// What was scaled between two times, both included, in milliseconds since the Unix epoch; in order of time.
     fn scalings(&self, from_ms: i64, to_ms: i64) -> Vec<Scaling>;
+    /// Writes what kube-controller-manager would say of the controller itself, as text exposition.
+    fn write_metrics(&self, out: &mut String);
 }
 
 impl Autoscaling for tidewatch_autoscale::Autoscaling {
@@ -29,6 +31,10 @@ impl Autoscaling for tidewatch_autoscale::Autoscaling {
 
     fn scalings(&self, from_ms: i64, to_ms: i64) -> Vec<Scaling> {
         self.scalings(from_ms, to_ms)
+    }
+
+    fn write_metrics(&self, out: &mut String) {
+        self.write_metrics(out);
     }
 }
 

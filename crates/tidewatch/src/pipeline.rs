@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewatch_broker::{Exporter, ExporterOptions};
-use tidewatch_config::{PlatformAddresses, kafka_exporter_job, platform_jobs};
+use tidewatch_config::{PlatformAddresses, controller_job, kafka_exporter_job, platform_jobs};
 use tidewatch_dashboard::Catalog;
 use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
 use tidewatch_http::{
@@ -155,6 +155,7 @@ impl Pipeline {
             let node = runtime.as_ref().map_or("localhost", |runtime| runtime.node_name()).to_owned();
             let served = PlatformAddresses { cluster: *cluster, own: *own, node };
             platform.extend(runtime.iter().flat_map(|_| platform_jobs(&served)));
+            platform.extend(spec.scaling.iter().map(|_| controller_job(&served)));
             platform.extend(kafka.iter().map(|kafka| kafka_exporter_job(&served, &kafka.namespace)));
         }
         let configs = [spec.scrape_configs, platform.clone()].concat();

@@ -141,6 +141,10 @@ impl Autoscaling for TwoAutoscalers {
         ];
         all.into_iter().filter(|scaling| (from_ms..=to_ms).contains(&scaling.time_ms)).collect()
     }
+
+    fn write_metrics(&self, out: &mut String) {
+        out.push_str("horizontal_pod_autoscaler_controller_num_horizontal_pod_autoscalers 2\n");
+    }
 }
 
 /// One pod with two containers, and the node; or nothing, with the reason.

@@ -81,6 +81,13 @@ fn autoscaler(product: &Product, name: &str) -> Value {
     own.unwrap_or_else(|| panic!("no {name} in {all}")).clone()
 }
 
+/// Pods of the backend, those that are ending included.
+fn backends(product: &Product) -> u64 {
+    let pods = json_of(&format!("{}/api/v1/namespaces/todo-app-prod/pods", product.address("/ui")));
+    let is_backend = |pod: &&Value| pod["metadata"]["name"].as_str().unwrap().starts_with("todo-backend-");
+    pods["items"].as_array().unwrap().iter().filter(is_backend).count() as u64
+}
+
 fn ready_backends(product: &Product) -> u64 {
     let pods = json_of(&format!("{}/api/v1/namespaces/todo-app-prod/pods", product.address("/ui")));
     let ready = |pod: &&Value| {
@@ -105,17 +112,13 @@ fn replicas_follow_load_up_and_down_without_a_failed_request() {
     let (answered, failed) = load.end();
     assert!(answered > 100 && failed.is_empty(), "{answered} answered, {failed:?}");
 
-    // some go on asking while the surplus pods end
-    let trickle = Load::of(1, &format!("{tasks}?limit=1"), Duration::from_millis(20));
-    let paced = eventually("a decision to remove some", || {
-        let scaled = autoscaler(&product, "todo-backend-hpa");
-        let replicas = scaled["desiredReplicas"].as_u64()?;
-        // the trickle itself may need more than the least
-        (replicas < 4).then_some(replicas)
-    });
+    // some go on asking until the surplus pods are gone altogether
+    let trickle = Load::of(3, &format!("{tasks}?limit=1"), Duration::from_millis(40));
+    let gone = || (backends(&product) < 4).then(|| backends(&product));
+    let left = eventually("the end of some", gone);
     let (answered, failed) = trickle.end();
-    assert!(answered > 10 && failed.is_empty(), "{answered} answered, {failed:?}, down to {paced}");
-    eventually("two backends", || (ready_backends(&product) == LEAST).then_some(()));
+    assert!(answered > 10 && failed.is_empty(), "{answered} answered, {failed:?}, {left} left");
+    eventually("two backends", || (backends(&product) == LEAST).then_some(()));
 
     why_is_told(&product);
     what_a_cluster_would_tell(&product);
@@ -152,6 +155,11 @@ fn what_a_cluster_would_tell(product: &Product) {
     let shown = product.pages("kube-state-metrics").first().map(|page| get(page).1).unwrap();
     let series = "kube_horizontalpodautoscaler_status_condition{namespace=\"todo-app-prod\",horizontalpodautoscaler=\"todo-backend-hpa\"";
     assert!(shown.contains(series), "{shown}");
+
+    let controller = product.pages("kube-controller-manager").first().map(|page| get(page).1).unwrap();
+    let scaled =
+        "horizontal_pod_autoscaler_controller_reconciliations_total{action=\"scale_up\",error=\"none\"}";
+    assert!(controller.contains(scaled), "{controller}");
 
     let pods = json_of(&format!("{page}/apis/metrics.k8s.io/v1beta1/namespaces/todo-app-prod/pods"));
     let measured = pods["items"].as_array().unwrap();
