@@ -157,6 +157,18 @@ impl Autoscaler {
             spec.required_text("maxReplicas");
         }
         autoscaler.metrics = spec.list("metrics").iter().filter_map(AutoscalerMetric::read).collect();
+        // the API server's rule: what is measured of pods says nothing once there are none
+        let from_outside = |metric: &AutoscalerMetric| {
+            matches!(metric.source, MetricSource::Object { .. } | MetricSource::External { .. })
+        };
+        if autoscaler.min_replicas == 0 && !autoscaler.metrics.iter().any(from_outside) {
+            spec.wrong(
+                "minReplicas",
+                "0 without an Object or External metric: nothing would ever scale it up from there"
+                    .to_owned(),
+                "write at least 1, or use a ScaledObject",
+            );
+        }
         if let Some(behavior) = spec.section("behavior") {
             autoscaler.has_behavior = true;
             autoscaler.scale_up = behavior.section("scaleUp").map(|rules| ScalingRules::read(&rules));
@@ -383,6 +395,24 @@ mod tests {
         );
         let both = object("type: AverageValue, value: 3, averageValue: 4");
         check(&both, MetricTarget::AverageValue(amount("4")), "");
+    }
+
+    #[test]
+    fn zero_needs_a_metric_from_outside() {
+        let check = |metric: &str, expected: bool| {
+            let text = format!(
+                "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: web}}, spec: {{minReplicas: 0, \
+                 maxReplicas: 3, scaleTargetRef: {{kind: Deployment, name: web}}, metrics: [{metric}]}}}}"
+            );
+            assert_eq!(load_text("hpa.yaml", &text).is_ok(), expected, "{metric}");
+        };
+        let cpu =
+            "{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}";
+        let lag = "{type: External, external: {metric: {name: lag}, target: {type: AverageValue, averageValue: 5}}}";
+        check(cpu, false);
+        check("", false);
+        check(lag, true);
+        check(&format!("{cpu}, {lag}"), true);
     }
 
     #[test]

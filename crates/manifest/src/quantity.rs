@@ -54,6 +54,8 @@ pub struct QuantityError(
 const SAFE_DIGITS: i64 = 18;
 /// Nothing is finer than 10 to this power.
 const FINEST: i32 = -9;
+/// Exponents that are read; far beyond any amount, and far from where sums of exponents overflow.
+const EXPONENTS: std::ops::RangeInclusive<i32> = -10_000..=10_000;
 const DECIMAL_SUFFIXES: [(&str, i32); 10] =
     [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 const BINARY_SUFFIXES: [(&str, i32); 6] =
@@ -75,7 +77,7 @@ impl Suffix {
         let exponent = text.strip_prefix(['e', 'E'])?;
         let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let power = exponent.parse().ok().filter(|_| valid)?;
+        let power = exponent.parse().ok().filter(|power| valid && EXPONENTS.contains(power))?;
         Some(Self::PowerOfTen(power, QuantityFormat::DecimalExponent))
     }
 }
@@ -510,9 +512,23 @@ mod tests {
 
     #[test]
     fn refuses_what_is_none() {
-        for text in
-            ["", "Mi", "128MB", "1,5", "-1", "1.2.3", "128 Mi", "0x10", "1ee", "99999999999Ei", "abc", "1mi"]
-        {
+        for text in [
+            "",
+            "Mi",
+            "128MB",
+            "1,5",
+            "-1",
+            "1.2.3",
+            "128 Mi",
+            "0x10",
+            "1ee",
+            "99999999999Ei",
+            "abc",
+            "1mi",
+            "1e2147483647",
+            "10e2147483647",
+            "1e-2147483648",
+        ] {
             assert_eq!(Quantity::parse(text), Err(QuantityError(text.to_owned())), "{text}");
         }
     }

@@ -11,11 +11,15 @@
 //!   both cases with `scaleToZeroOnInvalidOffset`.
 //!
 //! The sum is then cut to `partitions × lagThreshold` (or partitions with lag), so that the autoscaler never asks for more
-//! replicas than there are partitions, unless `allowIdleConsumers`; whole replicas are compared, as KEDA divides integers.
+//! replicas than there are partitions, unless `allowIdleConsumers`. KEDA compares whole replicas before it cuts, so that a lag less
+//! than a threshold beyond asks for one replica that has nothing to read; here it does not.
+//!
+//! The series change with each scrape only. Whether a lag is persistent is therefore decided once for each sample of them, and told
+//! again until there is another: two readings of one sample say nothing.
 
 use crate::selector::SeriesSelector;
 use crate::{MetricsError, Queries};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidewatch_manifest::KafkaTrigger;
 use tidewatch_model::Labels;
 
@@ -50,6 +54,10 @@ pub(crate) struct Lag {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KafkaLag {
     previous: BTreeMap<Partition, i64>,
+    /// Partitions whose offset stood still between the last two samples.
+    standing: BTreeSet<Partition>,
+    /// When the last sample was taken, in milliseconds since the Unix epoch.
+    sampled_ms: i64,
 }
 
 impl KafkaLag {
@@ -61,10 +69,20 @@ impl KafkaLag {
         now_ms: i64,
     ) -> Result<Lag, MetricsError> {
         let offsets = read(trigger, queries, now_ms)?;
-        Ok(self.of(trigger, &offsets))
+        let sampled_ms = if trigger.exclude_persistent_lag { sampled(trigger, queries, now_ms)? } else { 0 };
+        Ok(self.of(trigger, &offsets, sampled_ms))
     }
 
-    fn of(&mut self, trigger: &KafkaTrigger, offsets: &BTreeMap<Partition, Offsets>) -> Lag {
+    fn of(&mut self, trigger: &KafkaTrigger, offsets: &BTreeMap<Partition, Offsets>, sampled_ms: i64) -> Lag {
+        if trigger.exclude_persistent_lag && sampled_ms > self.sampled_ms {
+            self.sampled_ms = sampled_ms;
+            let stands = |(partition, now): &(&Partition, &Offsets)| {
+                now.committed >= 0 && self.previous.get(*partition) == Some(&now.committed)
+            };
+            self.standing = offsets.iter().filter(stands).map(|(partition, _)| partition.clone()).collect();
+            self.previous =
+                offsets.iter().map(|(partition, now)| (partition.clone(), now.committed)).collect();
+        }
         let mut lag = Lag { scaling: 0, activation: 0 };
         let mut with_lag = 0;
         for (partition, offsets) in offsets {
@@ -77,7 +95,7 @@ impl KafkaLag {
         lag
     }
 
-    fn of_partition(&mut self, trigger: &KafkaTrigger, partition: &Partition, offsets: &Offsets) -> Lag {
+    fn of_partition(&self, trigger: &KafkaTrigger, partition: &Partition, offsets: &Offsets) -> Lag {
         let both = |lag| Lag { scaling: lag, activation: lag };
         if offsets.committed < 0 {
             return both(match (trigger.scale_to_zero_on_invalid_offset, trigger.from_earliest) {
@@ -86,9 +104,7 @@ impl KafkaLag {
                 (false, false) => 1,
             });
         }
-        if trigger.exclude_persistent_lag
-            && self.previous.insert(partition.clone(), offsets.committed) == Some(offsets.committed)
-        {
+        if trigger.exclude_persistent_lag && self.standing.contains(partition) {
             return Lag { scaling: 0, activation: offsets.lag };
         }
         both(offsets.lag)
@@ -110,7 +126,17 @@ fn bounded(trigger: &KafkaTrigger, mut lag: i64, partitions: i64, with_lag: i64)
         lag = even.unwrap_or(partitions) * threshold;
     }
     let most = if trigger.limit_to_partitions_with_lag { with_lag } else { partitions };
-    if lag / threshold > most { most * threshold } else { lag }
+    lag.min(most.saturating_mul(threshold))
+}
+
+/// When the group's offsets were last measured, in milliseconds since the Unix epoch; 0 when they never were.
+fn sampled(trigger: &KafkaTrigger, queries: &Queries, now_ms: i64) -> Result<i64, MetricsError> {
+    let mut series = SeriesSelector::named(COMMITTED).equal("consumergroup", &trigger.consumer_group);
+    if !trigger.topic.is_empty() {
+        series = series.equal("topic", &trigger.topic);
+    }
+    let found = queries.series(&format!("max(timestamp({series}))"), now_ms)?;
+    Ok(found.first().map_or(0, |(_, seconds)| (seconds * 1000.0) as i64))
 }
 
 /// What the exporter says of the partitions that count.
@@ -210,7 +236,7 @@ mod tests {
         activation: i64,
     ) {
         let trigger = trigger(change);
-        let lag = KafkaLag::default().of(&trigger, &offsets(partitions));
+        let lag = KafkaLag::default().of(&trigger, &offsets(partitions), 1);
         assert_eq!(lag, Lag { scaling, activation }, "{trigger:?} {partitions:?}");
     }
 
@@ -218,8 +244,8 @@ mod tests {
     fn lags_add_up_to_what_the_partitions_can_use() {
         check(|_| {}, &[(10, 4), (7, 7)], 6, 6);
         check(|_| {}, &[(100, 0), (100, 0)], 20, 200);
-        // 29 / 10 is 2 in whole numbers, which is not beyond two partitions.
-        check(|_| {}, &[(29, 0), (0, 0)], 29, 29);
+        check(|_| {}, &[(19, 0), (0, 0)], 19, 19);
+        check(|_| {}, &[(29, 0), (0, 0)], 20, 29);
         check(|_| {}, &[(30, 0), (0, 0)], 20, 30);
         check(|one| one.allow_idle_consumers = true, &[(100, 0), (100, 0)], 200, 200);
         check(|one| one.lag_threshold = 50, &[(100, 0), (100, 0)], 100, 200);
@@ -264,12 +290,14 @@ mod tests {
     fn a_lag_that_stands_still_can_be_left_out() {
         let trigger = trigger(|one| one.exclude_persistent_lag = true);
         let mut lag = KafkaLag::default();
-        let mut measure = |partitions: &[(i64, i64)]| {
-            let lag = lag.of(&trigger, &offsets(partitions));
+        let mut measure = |sampled_ms: i64, partitions: &[(i64, i64)]| {
+            let lag = lag.of(&trigger, &offsets(partitions), sampled_ms);
             (lag.scaling, lag.activation)
         };
-        assert_eq!(measure(&[(10, 5), (10, 5)]), (10, 10), "the first time everything counts");
-        assert_eq!(measure(&[(12, 5), (12, 6)]), (6, 13), "the first partition's offset stands still");
-        assert_eq!(measure(&[(12, 6), (12, 6)]), (6, 12), "and moves again, while the other stands");
+        assert_eq!(measure(1, &[(10, 5), (10, 5)]), (10, 10), "the first time everything counts");
+        assert_eq!(measure(1, &[(10, 5), (10, 5)]), (10, 10), "and again in the same sample");
+        assert_eq!(measure(2, &[(12, 5), (12, 6)]), (6, 13), "the first partition's offset stands still");
+        assert_eq!(measure(2, &[(12, 5), (12, 6)]), (6, 13), "as that sample says every time");
+        assert_eq!(measure(3, &[(12, 6), (12, 6)]), (6, 12), "and moves again, while the other stands");
     }
 }

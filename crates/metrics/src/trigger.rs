@@ -40,12 +40,18 @@ impl TriggerState {
             TriggerKind::Kafka(trigger) => {
                 let lag = self.kafka.measure(trigger, queries, now_ms);
                 Some(lag.map(|lag| Reading {
-                    value: quantity(lag.scaling as f64).unwrap_or_default(),
+                    value: bounded(lag.scaling as f64),
                     active: lag.activation > trigger.activation_lag_threshold,
                 }))
             }
         }
     }
+}
+
+/// As a quantity; what is beyond one is the largest there is, which asks for all replicas, never for none.
+fn bounded(value: f64) -> Quantity {
+    const MOST: f64 = 9.2e15;
+    quantity(value.clamp(-MOST, MOST)).unwrap_or_default()
 }
 
 fn prometheus(trigger: &PrometheusTrigger, queries: &Queries, now_ms: i64) -> Result<Reading, MetricsError> {
@@ -64,5 +70,5 @@ fn prometheus(trigger: &PrometheusTrigger, queries: &Queries, now_ms: i64) -> Re
             return Err(MetricsError::NoValue { query: trigger.query.clone(), found });
         }
     };
-    Ok(Reading { value: quantity(value).unwrap_or_default(), active: value > trigger.activation_threshold })
+    Ok(Reading { value: bounded(value), active: value > trigger.activation_threshold })
 }

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection is quiet when it has moved nothing for this long.
 const QUIET: Duration = Duration::from_millis(100);
-/// Nobody waits longer for the requests of a pod.
-const MOST_DRAINING: Duration = Duration::from_secs(5);
+/// Nobody waits longer for the requests of a pod. Clients that keep a busy connection for some seconds only have let go of it by then.
+const MOST_DRAINING: Duration = Duration::from_secs(12);
 
 /// The connections to a pod.
 #[derive(Debug)]
