@@ -61,6 +61,11 @@ impl Capacity {
         }
     }
 
+    /// Requests that a pod works on at the same time; 1 to 1,024.
+    pub(crate) fn servers(&self) -> u32 {
+        self.servers
+    }
+
     /// Of requests that come to one pod at a rate (at most its capacity) when `backlog_seconds` of work wait before them.
     pub(crate) fn latency(&self, rate_per_pod: f64, backlog_seconds: f64) -> Latency {
         let outside = self.wait_seconds + backlog_seconds;

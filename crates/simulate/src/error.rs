@@ -21,12 +21,13 @@ pub enum SimulationError {
     Manifest(String),
     /// More work than one request may ask for.
     #[error(
-        "{steps} pod syncs are more than the {most} of one simulation; hint: shorten durationSeconds, lower phases or maxReplicas"
+        "it may take {work} million operations, more than the {most} million that are allowed; hint: shorten the load or durationSeconds, lower \
+         phases, maxReplicas or the combinations, or lengthen controller.syncPeriodSeconds and timelineSeconds"
     )]
     TooLarge {
-        /// Pods times syncs times phases that the request may take.
-        steps: u64,
-        /// Most of them.
+        /// Operations that the request may take over all phases; millions.
+        work: u64,
+        /// Most of them; millions.
         most: u64,
     },
 }

@@ -151,9 +151,8 @@ impl Fleet {
             self.add(now);
             there += 1;
         }
-        while there > replicas as usize {
-            self.remove_one(now);
-            there -= 1;
+        if there > replicas as usize {
+            self.remove(there - replicas as usize, now);
         }
     }
 
@@ -184,12 +183,13 @@ impl Fleet {
 
     /// In the order of the ReplicaSet controller: not running before running, not ready before ready, ready for a shorter time before
     /// longer, younger before older.
-    fn remove_one(&mut self, now: i64) {
-        let victim = self.pods.iter_mut().filter(|pod| pod.deleted_ms.is_none()).max_by_key(|pod| {
+    fn remove(&mut self, count: usize, now: i64) {
+        let mut alive: Vec<&mut Pod> = self.pods.iter_mut().filter(|pod| pod.deleted_ms.is_none()).collect();
+        alive.sort_by_key(|pod| {
             let (pending, unready) = (pod.running_ms > now, pod.ready_ms > now);
             (pending, unready, if unready { 0 } else { pod.ready_ms }, pod.id)
         });
-        if let Some(pod) = victim {
+        for pod in alive.into_iter().rev().take(count) {
             pod.deleted_ms = Some(now);
             pod.gone_ms = now + if pod.running_ms > now { 0 } else { self.drain_ms };
         }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: clocks, threads, files and networks.
 
+mod effort;
 mod error;
 
 mod load;

@@ -52,7 +52,8 @@ pub struct MetricsModel {
     pub lag_seconds: f64,
     /// From a sync to the next scrape; seconds, 0 to the resolution. Default 7.5.
     pub scrape_offset_seconds: f64,
-    /// Time between measurements of Pods, Object and External metrics; seconds; 0 = measured by each sync. Default 15.
+    /// Time between measurements of Pods, Object and External metrics; seconds; 0 = measured by each sync, else 1 or more.
+    /// Default 15.
     pub external_interval_seconds: f64,
     /// Over which time request rates are averaged (the range of `rate` in the query); seconds. Default 60.
     pub rate_window_seconds: f64,

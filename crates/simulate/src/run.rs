@@ -4,6 +4,7 @@
 
 use crate::capacity::Capacity;
 use crate::changes::{changes, flaps};
+use crate::effort;
 use crate::engine::{Phase, Plan};
 use crate::error::within;
 use crate::judge::{Finished, phase_times, spread, verdict};
@@ -19,9 +20,9 @@ use tidewatch_manifest::Manifests;
 
 /// Longest simulated time: 31 days.
 pub(crate) const MOST_SECONDS: f64 = 31.0 * 86_400.0;
-/// Most pods times syncs of one request, over all phases.
-const MOST_POD_SYNCS: u64 = 20_000_000;
 const MOST_PHASES: u32 = 1000;
+/// Metrics of an autoscaler at most.
+const MOST_METRICS: usize = 32;
 /// Points of a timeline at most.
 const MOST_POINTS: f64 = 20_000.0;
 /// Steps at which the scrapes of the phases lie: by this share of a resolution further, which spreads any number of them evenly.
@@ -44,10 +45,7 @@ pub fn run_manifests(
     request: &SimulationRequest,
 ) -> Result<SimulationReport, SimulationError> {
     let prepared = Prepared::of(manifests, request)?;
-    let steps = prepared.pod_syncs();
-    if steps > MOST_POD_SYNCS {
-        return Err(SimulationError::TooLarge { steps, most: MOST_POD_SYNCS });
-    }
+    effort::check(prepared.work(), effort::MOST_OF_A_RUN)?;
     let plan = prepared.plan();
     Ok(report(request, &plan, phases(request, &plan)))
 }
@@ -74,6 +72,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn of(manifests: &Manifests, request: &'a SimulationRequest) -> Result<Self, SimulationError> {
         check(request)?;
         let subject = Subject::of(manifests, request)?;
+        check_metrics(&subject)?;
         let mut service = request.service.clone();
         service.queue = service.queue.or_else(|| subject.queue.clone());
         let capacity = Capacity::of(&service, subject.cpu_limit);
@@ -104,12 +103,9 @@ impl<'a> Prepared<'a> {
         Plan::of(self.request, &self.subject, (service, load), &self.needs, self.capacity)
     }
 
-    /// Pods times syncs, over all phases, at most.
-    pub(crate) fn pod_syncs(&self) -> u64 {
-        let plan = self.plan();
-        let syncs = (plan.duration_ms + plan.warmup_ms) / plan.options.sync_period_ms + 1;
-        let pods = u64::from(self.subject.hpa.max_replicas.unsigned_abs());
-        syncs.unsigned_abs() * pods * u64::from(self.request.phases.max(1))
+    /// Operations of all phases at most.
+    pub(crate) fn work(&self) -> f64 {
+        effort::of_phase(&self.plan()) * f64::from(self.request.phases.max(1))
     }
 
     /// Runs all phases.
@@ -245,6 +241,19 @@ fn check_times(plan: &Plan<'_>) -> Result<(), SimulationError> {
     Ok(())
 }
 
+/// Whether the autoscaler has as many metrics as can be simulated.
+fn check_metrics(subject: &Subject) -> Result<(), SimulationError> {
+    let count = subject.hpa.metrics.len();
+    if count <= MOST_METRICS {
+        return Ok(());
+    }
+    Err(SimulationError::field(
+        "hpa",
+        format!("{}: {count} metrics are more than {MOST_METRICS}", subject.name),
+        "leave out those that never decide",
+    ))
+}
+
 /// Whether all numbers can be simulated.
 fn check(request: &SimulationRequest) -> Result<(), SimulationError> {
     request.load.check()?;
@@ -269,5 +278,13 @@ fn check(request: &SimulationRequest) -> Result<(), SimulationError> {
         ("initialReplicas", f64::from(request.initial_replicas.unwrap_or(1)), 1.0, 5000.0),
         ("timelineSeconds", request.timeline_seconds.unwrap_or(15.0), 0.1, day),
     ];
-    limits.iter().try_for_each(|(field, value, least, most)| within(field, *value, *least, *most))
+    limits.iter().try_for_each(|(field, value, least, most)| within(field, *value, *least, *most))?;
+    if metrics.external_interval_seconds > 0.0 && metrics.external_interval_seconds < 1.0 {
+        return Err(SimulationError::field(
+            "metrics.externalIntervalSeconds",
+            format!("{} is out of range", metrics.external_interval_seconds),
+            "give 0 (measured by each sync) or 1 to 3600",
+        ));
+    }
+    Ok(())
 }

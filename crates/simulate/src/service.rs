@@ -17,7 +17,7 @@ pub struct ServiceModel {
     pub wait_seconds_per_request: f64,
     /// Squared coefficient of variation of the time of a request; 0 = always the same, 1 = exponential. Default 1.
     pub variability: f64,
-    /// Requests that a pod works on at the same time; 0 = as many as come. Default 0.
+    /// Requests that a pod works on at the same time; 0 = as many as come; at most 1,024. Default 0.
     pub concurrency: u32,
     /// A request that would wait longer fails; seconds. Default 30.
     pub timeout_seconds: f64,
@@ -139,6 +139,7 @@ impl ServiceModel {
             ("cpuSecondsPerRequest", self.cpu_seconds_per_request, 1e-9, 3600.0),
             ("waitSecondsPerRequest", self.wait_seconds_per_request, 0.0, 3600.0),
             ("variability", self.variability, 0.0, 1000.0),
+            ("concurrency", f64::from(self.concurrency), 0.0, 1024.0),
             ("timeoutSeconds", self.timeout_seconds, 0.0, DAY),
             ("cpuLimitCores", self.cpu_limit_cores.unwrap_or(1.0), 0.001, 1024.0),
             ("cpuRequestCores", self.cpu_request_cores.unwrap_or(1.0), 0.001, 1024.0),

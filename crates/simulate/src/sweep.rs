@@ -3,6 +3,7 @@
 //! Input: a request and the values to try. Output: [`SweepReport`]: the combinations by cost, those that meet the targets first, and
 //! the best one as a `behavior` for the manifest. Costs are pods times minutes, those that are missing included.
 
+use crate::effort;
 use crate::error::within;
 use crate::run::Prepared;
 use crate::subject::manifests_of;
@@ -16,8 +17,6 @@ use tidewatch_manifest::{Manifests, MetricSource};
 
 /// Combinations at most.
 const MOST_COMBINATIONS: usize = 5000;
-/// Pods times syncs of all combinations at most.
-const MOST_POD_SYNCS: u64 = 200_000_000;
 
 /// A search over settings of an autoscaler.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,10 +156,7 @@ pub fn sweep_manifests(
     within("missingPodCost", request.missing_pod_cost, 0.0, 1e6)?;
     let prepared = Prepared::of(manifests, &request.simulation)?;
     let all = combinations(&request.grid)?;
-    let steps = prepared.pod_syncs() * (all.len() as u64 + 1);
-    if steps > MOST_POD_SYNCS {
-        return Err(SimulationError::TooLarge { steps, most: MOST_POD_SYNCS });
-    }
+    effort::check(prepared.work() * (all.len() + 1) as f64, effort::MOST_OF_A_SEARCH)?;
     let as_is = try_out(&prepared, Settings::default(), request.missing_pod_cost);
     let own = &prepared.subject.hpa;
     let possible = all.into_iter().filter(|settings| {
