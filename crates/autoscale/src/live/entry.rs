@@ -170,7 +170,12 @@ impl Entry {
         if let Err(error) = guarded("the scale", || around.target.scale(&target, to)) {
             let message =
                 format!("Failed to scale {} {} from {from} to {to}: {error}", target.kind, target.name);
-            let event = ScalingEvent { reason: "KEDAScaleTargetActivationFailed", message, warning: true };
+            let reason = if to < from {
+                "KEDAScaleTargetDeactivationFailed"
+            } else {
+                "KEDAScaleTargetActivationFailed"
+            };
+            let event = ScalingEvent { reason, message, warning: true };
             around.listener.event(&about, &event);
             return None;
         }

@@ -2,7 +2,7 @@
 //!
 //! Input: each sync. Output: `horizontal_pod_autoscaler_controller_*` in text exposition.
 
-use crate::{ConditionKind, Decision, Hpa, Observed, Step};
+use crate::{Decision, Hpa, Observed, Step};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -63,10 +63,17 @@ impl Statistics {
         whole: Duration,
     ) {
         let current = observed.scale.as_ref().map_or(decision.current_replicas, |scale| scale.spec_replicas);
-        let failed = |kind| decision.condition(kind).is_some_and(|condition| !condition.status);
-        let able = !failed(ConditionKind::AbleToScale);
-        let disabled = decision.steps.iter().any(|step| matches!(step, Step::Disabled));
-        let fine = able && (disabled || !failed(ConditionKind::ScalingActive));
+        // of this sync: conditions may be of an earlier one, and one metric of several may fail without changing them
+        let failed = |step: &Step| {
+            matches!(
+                step,
+                Step::ScaleUnreadable { .. }
+                    | Step::SelectorUnusable { .. }
+                    | Step::Unavailable { .. }
+                    | Step::UpdateFailed { .. }
+            )
+        };
+        let fine = !decision.steps.iter().any(failed);
         let desired = if decision.scaled { decision.desired_replicas } else { current };
         let key = (action(current, desired), if fine { "none" } else { "internal" });
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
