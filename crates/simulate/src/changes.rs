@@ -4,7 +4,7 @@
 //!
 //! Each step of what the load needs is timed on its own: a rise until so many pods are ready, a fall until no more replicas are asked for.
 //! Steps in the same direction less than a minute apart are one change, which takes as long as its slowest step. A step that the load takes
-//! back before it was done is superseded.
+//! back before it was done is superseded; one that still waits when the run ends is unfinished.
 
 use crate::trace::{Steps, Trace};
 use crate::{Change, Direction};
@@ -24,6 +24,8 @@ struct NeedStep {
     asked_ms: Option<i64>,
     /// When the load took it back, or the run's end.
     until_ms: i64,
+    /// Whether the load took it back.
+    taken_back: bool,
 }
 
 /// The needed replicas before a moment.
@@ -86,7 +88,16 @@ fn need_steps(
             found.map(|(moment, _)| (*moment).max(at_ms)).filter(|moment| *moment <= until_ms)
         };
         let (done_ms, asked_ms) = (first(reached), first(asked));
-        steps.push(NeedStep { at_ms, direction, from, to, done_ms, asked_ms, until_ms });
+        steps.push(NeedStep {
+            at_ms,
+            direction,
+            from,
+            to,
+            done_ms,
+            asked_ms,
+            until_ms,
+            taken_back: back.is_some(),
+        });
     }
     steps
 }
@@ -97,6 +108,7 @@ fn change(run: &[NeedStep], moves: &[(i64, u32, u32)]) -> Change {
     let waits = run.iter().map(|step| step.done_ms.unwrap_or(step.until_ms) - step.at_ms);
     let waited = waits.max().unwrap_or(0);
     let done = run.iter().all(|step| step.done_ms.is_some());
+    let unfinished = run.iter().any(|step| step.done_ms.is_none() && !step.taken_back);
     let asked: Option<Vec<i64>> = run.iter().map(|step| step.asked_ms.map(|at| at - step.at_ms)).collect();
     let acts = |(_, from, to): &(i64, u32, u32)| {
         if first.direction == Direction::Up { to > from } else { to < from }
@@ -111,7 +123,8 @@ fn change(run: &[NeedStep], moves: &[(i64, u32, u32)]) -> Change {
         seconds: done.then_some(seconds(waited)),
         asked_seconds: asked.and_then(|waits| waits.into_iter().max()).map(seconds),
         first_scaling_seconds: acted.map(|(at, ..)| seconds(at - first.at_ms)),
-        superseded: !done,
+        superseded: !done && !unfinished,
+        unfinished,
         waited_seconds: seconds(waited),
     }
 }
@@ -195,6 +208,7 @@ mod tests {
         let trace = trace(&[(0, 4), (10, 1)], &[(0, 4)], &[(0, 4)]);
         let found = changes(&trace, 100_000);
         assert_eq!((found[0].seconds, found[0].waited_seconds), (None, 90.0));
+        assert_eq!((found[0].superseded, found[0].unfinished), (false, true));
     }
 
     #[test]

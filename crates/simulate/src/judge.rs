@@ -24,17 +24,27 @@ pub(crate) fn verdict(targets: &Targets, phases: &[Finished]) -> Verdict {
     let worst = |figure: &dyn Fn(&Finished) -> f64| phases.iter().map(figure).fold(0.0, f64::max);
     if let Some(limit) = targets.failed_share {
         let share = worst(&|phase| phase.trace.summary.failed / phase.trace.summary.arrived.max(1.0));
-        checks.push(check(
-            format!("at most {} % fail", limit * 100.0),
-            limit,
-            share,
-            &format!("{:.3} % fail", share * 100.0),
-        ));
+        let target = format!("at most {} % fail", limit * 100.0);
+        let any = phases.iter().any(|phase| phase.trace.summary.arrived > 0.0);
+        checks.push(if any {
+            check(target, limit, share, &format!("{:.3} % fail", share * 100.0))
+        } else {
+            not_judged(target, limit, "nothing arrives; hint: give a load")
+        });
     }
     if let Some(limit) = targets.latency_p99_seconds {
-        let found = worst(&|phase| phase.trace.settled_p99);
-        let text = format!("{} at worst with enough pods", duration(found));
-        checks.push(check(format!("99 % within {}", duration(limit)), limit, found, &text));
+        let target = format!("99 % within {}", duration(limit));
+        let found = phases.iter().filter_map(|phase| phase.trace.settled_p99).reduce(f64::max);
+        checks.push(match found {
+            Some(found) => {
+                check(target, limit, found, &format!("{} at worst with enough pods", duration(found)))
+            }
+            None => not_judged(
+                target,
+                limit,
+                "at no point of the timeline were enough pods ready; hint: lengthen the load or --duration, or shorten timelineSeconds",
+            ),
+        });
     }
     if let Some(limit) = targets.flaps {
         let flaps = worst(&|phase| f64::from(phase.trace.summary.flaps));
@@ -52,23 +62,39 @@ fn check(target: String, limit: f64, worst: f64, found: &str) -> Check {
     Check { target, limit, worst: Some(worst), passed: worst <= limit, text: found.to_owned() }
 }
 
-/// A change that was superseded within the limit says nothing; one that had waited longer misses it.
+/// A target of which nothing can be said is not met.
+fn not_judged(target: String, limit: f64, why: &str) -> Check {
+    Check { target, limit, worst: None, passed: false, text: format!("not judged: {why}") }
+}
+
+/// A change that was superseded within the limit says nothing; one that had waited longer misses it. One that the run's end cut off within
+/// the limit leaves the target without a judgement, unless another misses it.
 fn check_times(name: &str, limit: f64, direction: Direction, phases: &[Finished]) -> Check {
-    let judged = phases.iter().flat_map(|phase| &phase.changes).filter(|change| {
-        change.direction == direction && (change.seconds.is_some() || change.waited_seconds > limit)
-    });
+    let own =
+        || phases.iter().flat_map(|phase| &phase.changes).filter(|change| change.direction == direction);
+    let judged = own().filter(|change| change.seconds.is_some() || change.waited_seconds > limit);
+    let cut_off = own().find(|change| change.unfinished && change.waited_seconds <= limit);
+    let still_waits = |change: &Change| {
+        format!(
+            "{} to {} replicas at {} was not done after {}, when the run ended; hint: lengthen the load or --duration",
+            change.from,
+            change.to,
+            duration(change.time_seconds),
+            duration(change.waited_seconds)
+        )
+    };
     let worst = judged.max_by(|a, b| a.waited_seconds.total_cmp(&b.waited_seconds));
     let target = format!("{name} within {}", duration(limit));
     let Some(worst) = worst else {
-        return Check {
-            target,
-            limit,
-            worst: None,
-            passed: true,
-            text: format!("no change {name} to judge"),
-        };
+        return not_judged(target, limit, &cut_off.map_or_else(
+            || format!("no change {name}; hint: give a load that goes {name} and stays there for longer, or lengthen --duration"),
+            still_waits,
+        ));
     };
     let passed = worst.seconds.is_some() && worst.waited_seconds <= limit;
+    if let (true, Some(change)) = (passed, cut_off) {
+        return not_judged(target, limit, &still_waits(change));
+    }
     let took = if worst.seconds.is_some() { "took" } else { "not done after" };
     let text = format!(
         "{} to {} replicas at {} {took} {}",
@@ -139,6 +165,7 @@ mod tests {
             asked_seconds: None,
             first_scaling_seconds: None,
             superseded: seconds.is_none(),
+            unfinished: false,
             waited_seconds: waited,
         }
     }
@@ -164,10 +191,39 @@ mod tests {
 
     #[test]
     fn what_was_superseded_counts_once_it_waited_too_long() {
-        assert!(judged(vec![change(Direction::Up, None, 119.0)]).passed);
+        let done = change(Direction::Up, Some(10.0), 10.0);
+        assert!(judged(vec![done, change(Direction::Up, None, 119.0)]).passed);
         let missed = judged(vec![change(Direction::Up, None, 121.0)]);
         assert!(!missed.passed);
         assert_eq!(missed.checks[0].text, "2 to 8 replicas at 2m not done after 2m1s");
+    }
+
+    #[test]
+    fn a_target_with_nothing_to_judge_is_not_met() {
+        let cut_off = |waited: f64| Change {
+            superseded: false,
+            unfinished: true,
+            ..change(Direction::Up, None, waited)
+        };
+        let check = |changes: Vec<Change>, worst: Option<f64>, text: &str| {
+            let verdict = judged(changes);
+            let check = &verdict.checks[0];
+            assert_eq!((verdict.passed, check.passed, check.worst), (false, false, worst));
+            assert!(check.text.contains(text), "{}", check.text);
+        };
+        check(vec![], None, "not judged: no change up; hint: ");
+        check(vec![change(Direction::Down, Some(1.0), 1.0)], None, "not judged: no change up");
+        check(vec![change(Direction::Up, None, 119.0)], None, "not judged: no change up");
+        let text =
+            "not judged: 2 to 8 replicas at 2m was not done after 1m30s, when the run ended; hint: lengthen";
+        check(vec![cut_off(90.0)], None, text);
+        check(vec![change(Direction::Up, Some(10.0), 10.0), cut_off(90.0)], None, text);
+        check(vec![cut_off(90.0), cut_off(121.0)], Some(121.0), "not done after 2m1s");
+        let targets =
+            Targets { latency_p99_seconds: Some(1.0), failed_share: Some(0.1), ..Targets::default() };
+        let nothing = verdict(&targets, &[Finished { trace: Trace::default(), changes: vec![] }]);
+        assert!(nothing.checks.iter().all(|check| !check.passed && check.worst.is_none()), "{nothing:?}");
+        assert_eq!(nothing.checks.len(), 2);
     }
 
     #[test]

@@ -129,9 +129,12 @@ pub struct Change {
     pub asked_seconds: Option<f64>,
     /// Until the autoscaler first acted; seconds.
     pub first_scaling_seconds: Option<f64>,
-    /// The load turned, or the run ended, before it was done.
+    /// The load turned before it was done.
     pub superseded: bool,
-    /// For how long it had waited when it was superseded; else the same as `seconds`.
+    /// The run ended before it was done.
+    #[serde(default)]
+    pub unfinished: bool,
+    /// For how long it had waited when it was superseded or the run ended; else the same as `seconds`.
     pub waited_seconds: f64,
 }
 

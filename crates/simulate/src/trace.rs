@@ -25,8 +25,9 @@ pub(crate) struct Trace {
     /// Replicas asked for.
     pub(crate) replicas: Steps<u32>,
     pub(crate) summary: Summary,
-    /// Highest 99th percentile while as many pods were ready as needed; seconds.
-    pub(crate) settled_p99: f64,
+    /// Highest 99th percentile of the points throughout which as many pods were ready as needed; seconds.
+    /// None while there was no such point.
+    pub(crate) settled_p99: Option<f64>,
     /// Most replicas that the load would need without the autoscaler's limits.
     pub(crate) most_needed: u32,
     /// Longest that a condition said the metrics cannot be had, in syncs.
@@ -75,6 +76,8 @@ pub(crate) struct Bucket {
     failed: f64,
     ready_seconds: f64,
     waiting_seconds: f64,
+    /// Whether fewer pods than needed were ready at any time.
+    lacking: bool,
 }
 
 impl Trace {
@@ -87,6 +90,7 @@ impl Trace {
         bucket.failed += moment.done.failed;
         bucket.ready_seconds += f64::from(moment.ready) * seconds;
         bucket.waiting_seconds += moment.waiting * seconds;
+        bucket.lacking |= moment.ready < moment.need.low;
         changed(&mut self.needs, moment.from_ms, moment.need);
         changed(&mut self.ready, moment.from_ms, moment.ready);
         changed(&mut self.replicas, moment.from_ms, moment.replicas);
@@ -122,8 +126,8 @@ impl Trace {
         self.latency_sum += latency.mean * ended.served;
         self.served += ended.served;
         self.summary.latency_p99_worst_seconds = self.summary.latency_p99_worst_seconds.max(latency.p99);
-        if last.ready >= last.need.low {
-            self.settled_p99 = self.settled_p99.max(latency.p99);
+        if !ended.lacking {
+            self.settled_p99 = Some(self.settled_p99.unwrap_or(0.0).max(latency.p99));
         }
         self.timeline.push(TimelinePoint {
             time_seconds: (last.from_ms + last.milliseconds) as f64 / 1000.0,
@@ -164,5 +168,51 @@ impl Trace {
 fn changed<T: PartialEq>(steps: &mut Steps<T>, now: i64, value: T) {
     if steps.last().is_none_or(|(_, last)| *last != value) {
         steps.push((now, value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ServiceModel;
+
+    fn settled(ready: &[u32]) -> Option<f64> {
+        let figures = Figures {
+            capacity: Capacity::of(&ServiceModel::default(), 1.0),
+            most_served: f64::INFINITY,
+            cpu_per_request: 0.005,
+            idle_cpu: 0.0,
+            cpu_request: None,
+            timeout_seconds: 30.0,
+        };
+        let (mut trace, mut bucket) = (Trace::default(), Bucket::default());
+        let moments: Vec<Moment> =
+            ready.iter().enumerate().map(|(at, ready)| moment(at as i64, *ready)).collect();
+        for moment in &moments {
+            trace.add(&mut bucket, moment);
+        }
+        trace.end_point(&mut bucket, moments.last().expect("one at least"), &figures, 0.0);
+        trace.settled_p99
+    }
+
+    fn moment(second: i64, ready: u32) -> Moment {
+        Moment {
+            from_ms: second * 1000,
+            milliseconds: 1000,
+            done: Done { arrived: 10.0, served: 10.0, failed: 0.0 },
+            need: Need { low: 4, high: 4, unlimited: 4 },
+            replicas: 4,
+            ready,
+            pods: 4,
+            waiting: 0.0,
+            at_max: false,
+        }
+    }
+
+    #[test]
+    fn a_point_in_which_pods_were_missing_is_not_settled() {
+        assert!(settled(&[4, 5, 4]).is_some());
+        assert_eq!(settled(&[3, 3, 4]), None, "enough at its end only");
+        assert_eq!(settled(&[4, 3, 4]), None);
     }
 }

@@ -96,7 +96,7 @@ fn judged<'a>(verdicts: impl Iterator<Item = (&'a str, bool)>) -> Result<(), Fai
         return Ok(());
     }
     Err(Failure::new(format!("targets are missed by {}", missed.join(", ")))
-        .hint("--sweep searches settings that meet them"))
+        .hint("--sweep searches settings that meet them; those that are not judged need a longer load or --duration"))
 }
 
 /// The autoscalers that are asked for, or all.

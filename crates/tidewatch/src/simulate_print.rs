@@ -68,7 +68,11 @@ fn one(text: &mut String, report: &SimulationReport) {
         let _ = writeln!(
             text,
             "{} {}: {}",
-            if check.passed { "met   " } else { "MISSED" },
+            match (check.passed, check.worst) {
+                (true, _) => "met   ",
+                (false, Some(_)) => "MISSED",
+                (false, None) => "UNJUDGED",
+            },
             check.target,
             check.text
         );
