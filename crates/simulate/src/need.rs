@@ -7,9 +7,9 @@
 use crate::capacity::Capacity;
 use crate::subject::Subject;
 use crate::work::shares;
-use crate::{QueueModel, ServiceModel, Signal};
+use crate::{ControllerModel, QueueModel, ServiceModel, Signal};
 use tidewatch_autoscale::{MetricSpec, MetricTarget, TargetKind};
-use tidewatch_manifest::MetricSource;
+use tidewatch_manifest::{MetricSource, Quantity};
 
 /// Replicas for a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,9 +28,14 @@ pub(crate) struct Needs {
     metrics: Vec<Follows>,
     queue: Option<QueueNeed>,
     capacity: f64,
-    tolerance: f64,
+    /// How far above its target a metric may be before replicas are added, as a share.
+    tolerance_up: f64,
+    /// How far below its target a metric may be before replicas are removed, as a share.
+    tolerance_down: f64,
     min: u32,
     max: u32,
+    /// Fewer replicas than these are never asked for; `min` but for candidates of a search.
+    kept: u32,
 }
 
 /// A metric that follows the load: with n replicas its ratio to the target is `rate * by_rate / n + idle`.
@@ -47,7 +52,15 @@ struct QueueNeed {
 }
 
 impl Needs {
-    pub(crate) fn of(subject: &Subject, service: &ServiceModel, capacity: &Capacity, tolerance: f64) -> Self {
+    pub(crate) fn of(
+        subject: &Subject,
+        service: &ServiceModel,
+        capacity: &Capacity,
+        controller: &ControllerModel,
+    ) -> Self {
+        let behavior = subject.hpa.behavior.as_ref().filter(|_| controller.configurable_tolerance);
+        let tolerance = |own: Option<Quantity>| own.map_or(controller.tolerance, Quantity::approximate_f64);
+        let min = subject.hpa.min_replicas.unsigned_abs();
         let in_turn = service.cpu_seconds_per_request + service.wait_seconds_per_request;
         Self {
             metrics: subject
@@ -61,17 +74,24 @@ impl Needs {
                 .as_ref()
                 .map(|queue: &QueueModel| QueueNeed { shares: shares(queue), in_turn: 1.0 / in_turn }),
             capacity: capacity.per_pod,
-            tolerance,
-            min: subject.hpa.min_replicas.unsigned_abs(),
+            tolerance_up: tolerance(behavior.and_then(|behavior| behavior.scale_up.tolerance)),
+            tolerance_down: tolerance(behavior.and_then(|behavior| behavior.scale_down.tolerance)),
+            min,
             max: subject.hpa.max_replicas.unsigned_abs(),
+            kept: min,
         }
+    }
+
+    /// The same need under another least number: fewer may be enough then, and more than the load needs may have to stay.
+    pub(crate) fn with_min(self, min: u32) -> Self {
+        Self { min: self.min.min(min), kept: min, ..self }
     }
 
     /// The replicas that a rate needs.
     pub(crate) fn at(&self, rate: f64) -> Need {
         let unlimited = self.least(rate);
         let low = unlimited.clamp(self.min.max(1), self.max);
-        let high = self.most(rate).clamp(low, self.max);
+        let high = self.most(rate).max(self.kept).clamp(low, self.max.max(low));
         Need { low, high, unlimited }
     }
 
@@ -87,7 +107,7 @@ impl Needs {
 
     fn least(&self, rate: f64) -> u32 {
         let content = |metric: &Follows| {
-            let room = 1.0 + self.tolerance - metric.idle;
+            let room = 1.0 + self.tolerance_up - metric.idle;
             if metric.by_rate * rate <= 0.0 {
                 0
             } else if room <= 0.0 {
@@ -110,7 +130,7 @@ impl Needs {
     fn most(&self, rate: f64) -> u32 {
         let keeps = |metric: &Follows, replicas: u32| {
             let ratio = rate * metric.by_rate / f64::from(replicas) + metric.idle;
-            ratio >= 1.0 - self.tolerance
+            ratio >= 1.0 - self.tolerance_down
                 || (ratio * f64::from(replicas) - 1e-9).ceil() >= f64::from(replicas)
         };
         let highest = |metric: &Follows| {
@@ -187,4 +207,52 @@ fn cores(target: &MetricTarget, request: Option<f64>) -> Option<f64> {
         TargetKind::AverageValue | TargetKind::Value => target.average_value.map(|cores| cores.as_f64()),
     }
     .filter(|cores| *cores > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SimulationRequest;
+    use crate::subject::manifests_of;
+
+    const HPA: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec:\n  minReplicas: 2\n  \
+        maxReplicas: 20\n  scaleTargetRef: {kind: Deployment, name: web}\n  metrics:\n    - type: Resource\n      \
+        resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}\n";
+    /// A pod at its target does 25 per second, idle ones use nothing.
+    const RATE: f64 = 25.0 * 10.0;
+
+    fn needs(behavior: &str, configurable_tolerance: bool) -> Needs {
+        let mut request =
+            SimulationRequest { hpa: format!("{HPA}{behavior}").into(), ..SimulationRequest::default() };
+        request.service.idle_cpu_cores = 0.0;
+        request.controller.configurable_tolerance = configurable_tolerance;
+        let manifests = manifests_of(&request.hpa).expect("a manifest");
+        let subject = Subject::of(&manifests, &request).expect("an autoscaler");
+        let capacity = Capacity::of(&request.service, subject.cpu_limit);
+        Needs::of(&subject, &request.service, &capacity, &request.controller)
+    }
+
+    #[test]
+    fn each_direction_has_its_own_tolerance_where_that_counts() {
+        let own = "  behavior: {scaleUp: {tolerance: 500m}, scaleDown: {tolerance: 0}}\n";
+        let check = |behavior: &str, configurable: bool, low: u32, high: u32| {
+            let need = needs(behavior, configurable).at(RATE);
+            assert_eq!((need.low, need.high), (low, high), "{behavior:?} {configurable}");
+        };
+        check("", true, 10, 11);
+        check(own, false, 10, 11);
+        check(own, true, 7, 10);
+    }
+
+    #[test]
+    fn another_least_number_changes_only_what_may_stay_or_may_go() {
+        let check = |min: u32, rate: f64, low: u32, high: u32| {
+            let need = needs("", false).with_min(min).at(rate);
+            assert_eq!((need.low, need.high), (low, high), "{min} {rate}");
+        };
+        check(2, 0.0, 2, 2);
+        check(1, 0.0, 1, 1);
+        check(5, 0.0, 2, 5);
+        check(5, RATE, 10, 11);
+    }
 }

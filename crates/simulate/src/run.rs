@@ -76,22 +76,21 @@ impl<'a> Prepared<'a> {
         let mut service = request.service.clone();
         service.queue = service.queue.or_else(|| subject.queue.clone());
         let capacity = Capacity::of(&service, subject.cpu_limit);
-        let needs = Needs::of(&subject, &service, &capacity, request.controller.tolerance);
+        let needs = Needs::of(&subject, &service, &capacity, &request.controller);
         let load = filled_in(&request.load, &needs, &subject);
         let prepared = Self { request, subject, service, load, capacity, needs };
         check_times(&prepared.plan())?;
         Ok(prepared)
     }
 
-    /// The same load and model with another autoscaler.
+    /// The same load, model and need with another autoscaler: what is judged by does not move with what is tried.
     pub(crate) fn with_hpa(&self, hpa: Hpa) -> Self {
         let subject = Subject { hpa, ..self.subject.clone() };
-        let (service, tolerance) = (self.service.clone(), self.request.controller.tolerance);
-        let needs = Needs::of(&subject, &service, &self.capacity, tolerance);
+        let needs = self.needs.clone().with_min(subject.hpa.min_replicas.unsigned_abs());
         Self {
             request: self.request,
             subject,
-            service,
+            service: self.service.clone(),
             load: self.load.clone(),
             capacity: self.capacity,
             needs,

@@ -49,7 +49,7 @@ pub struct SweepGrid {
     pub scale_down_windows: Vec<u32>,
     /// How fast replicas may be removed.
     pub scale_down_paces: Vec<Pace>,
-    /// Target of the CPU utilization, percent.
+    /// Target of the CPU utilization, percent; 1 to 1,000. All are judged by what the load needs at the target as it is.
     pub cpu_targets: Vec<u32>,
     /// `minReplicas`.
     pub min_replicas: Vec<u32>,
@@ -192,21 +192,41 @@ fn try_out(prepared: &Prepared<'_>, settings: Settings, missing_pod_cost: f64) -
     }
 }
 
+/// Whether each value of the grid can be tried.
+fn check(grid: &SweepGrid) -> Result<(), SimulationError> {
+    let most = f64::from(i32::MAX);
+    for (name, values, least, most) in [
+        ("scaleUpWindows", &grid.scale_up_windows, 0.0, 3600.0),
+        ("scaleDownWindows", &grid.scale_down_windows, 0.0, 3600.0),
+        ("cpuTargets", &grid.cpu_targets, 1.0, 1000.0),
+        ("minReplicas", &grid.min_replicas, 0.0, most),
+    ] {
+        values
+            .iter()
+            .try_for_each(|value| within(&format!("grid.{name}"), f64::from(*value), least, most))?;
+    }
+    for (name, paces) in [("scaleUpPaces", &grid.scale_up_paces), ("scaleDownPaces", &grid.scale_down_paces)]
+    {
+        for pace in paces {
+            within(&format!("grid.{name}.percent"), f64::from(pace.percent), 0.0, most)?;
+            within(&format!("grid.{name}.pods"), f64::from(pace.pods), 0.0, most)?;
+            if (pace.percent == 0 && pace.pods == 0) || !(1..=1800).contains(&pace.period_seconds) {
+                return Err(SimulationError::field(
+                    format!("grid.{name}"),
+                    format!("{pace:?} is no pace"),
+                    "give percent or pods, and a period of 1 to 1800 s",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// All combinations of the grid's values.
 fn combinations(grid: &SweepGrid) -> Result<Vec<Settings>, SimulationError> {
+    check(grid)?;
     fn tried<T: Copy>(values: &[T]) -> Vec<Option<T>> {
         if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
-    }
-    let paces = grid.scale_up_paces.iter().chain(&grid.scale_down_paces);
-    if let Some(pace) = paces
-        .copied()
-        .find(|pace| (pace.percent == 0 && pace.pods == 0) || !(1..=1800).contains(&pace.period_seconds))
-    {
-        return Err(SimulationError::field(
-            "grid",
-            format!("{pace:?} is no pace"),
-            "give percent or pods, and a period of 1 to 1800 s",
-        ));
     }
     let mut all = vec![Settings::default()];
     let mut multiply = |set: &mut dyn FnMut(&Settings) -> Vec<Settings>| {
@@ -275,7 +295,7 @@ fn is_cpu_utilization(metric: &MetricSpec) -> bool {
 
 fn set(rules: &mut ScalingRules, window: Option<u32>, pace: Option<Pace>) {
     if let Some(seconds) = window {
-        rules.stabilization_window_seconds = Some(seconds.min(3600) as i32);
+        rules.stabilization_window_seconds = Some(seconds as i32);
     }
     let Some(pace) = pace else { return };
     let policy = |kind: PolicyKind, value: u32| {
@@ -352,6 +372,46 @@ mod tests {
         assert_eq!(best.scale_down_window, Some(60));
         let manifest = report.manifest.unwrap();
         assert!(manifest.contains("  scaleDown:\n    stabilizationWindowSeconds: 60\n    selectPolicy: Max\n    policies:\n      - { type: Percent"), "{manifest}");
+    }
+
+    #[test]
+    fn all_cpu_targets_are_judged_by_the_same_need() {
+        let grid = SweepGrid {
+            cpu_targets: vec![80, 1000],
+            scale_up_windows: vec![],
+            scale_up_paces: vec![],
+            scale_down_windows: vec![0],
+            scale_down_paces: vec![],
+            min_replicas: vec![],
+        };
+        let report = sweep(&request(grid)).unwrap();
+        let of = |percent: u32| {
+            report.candidates.iter().find(|candidate| candidate.settings.cpu_target == Some(percent)).unwrap()
+        };
+        let (own, never) = (of(80), of(1000));
+        assert!(never.pod_minutes < own.pod_minutes, "{never:?}");
+        assert!(!never.verdict.passed && own.verdict.passed, "{:?} {:?}", never.verdict, own.verdict);
+        assert!(
+            never.under_provisioned_pod_minutes > 2.0 * own.under_provisioned_pod_minutes
+                && never.cost > own.cost,
+            "{never:?} {own:?}"
+        );
+    }
+
+    #[test]
+    fn values_that_no_autoscaler_may_have_are_refused() {
+        let check = |grid: serde_json::Value, expected: &str| {
+            let error = sweep(&request(serde_json::from_value(grid).unwrap())).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("; hint: "), "{error}");
+        };
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        check(json(r#"{"cpuTargets": [0]}"#), "grid.cpuTargets: 0 is out of range");
+        check(json(r#"{"cpuTargets": [1001]}"#), "grid.cpuTargets: 1001 is");
+        check(json(r#"{"scaleUpWindows": [3601]}"#), "grid.scaleUpWindows: 3601 is");
+        check(json(r#"{"scaleDownWindows": [4000000000]}"#), "grid.scaleDownWindows: 4000000000 is");
+        check(json(r#"{"minReplicas": [4000000000]}"#), "grid.minReplicas: 4000000000 is");
+        let pace = r#"{"scaleUpPaces": [{"pods": 4000000000, "periodSeconds": 15}]}"#;
+        check(json(pace), "grid.scaleUpPaces.pods: 4000000000 is");
     }
 
     #[test]
