@@ -1,13 +1,16 @@
 //! A service model out of recorded series.
 //!
 //! Input: recorded request rate and CPU usage, and, where they were recorded, replicas. Output: [`Calibration`]: what a request costs, what an
-//! idle pod uses (least squares of `cpu = replicas * idle + rate * cost`), and how long pods take to become ready.
+//! idle pod uses (least squares of `cpu = replicas * idle + rate * cost`), and how long pods take to become ready. Without replicas nothing
+//! can be said of one pod: only the cost is found then.
 
 use crate::{Recording, ServiceModel, SimulationError};
 use serde::Serialize;
 
 /// Samples without which nothing is fitted.
 const LEAST_SAMPLES: usize = 3;
+const WITHOUT_PODS: &str = "calibrated without replicas: only the cost of a request is fitted, idle CPU and memory of a pod are the \
+                            model's; hint: add replicas=… or ready=…";
 
 /// What was recorded, over the same time.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,25 +35,29 @@ pub struct CalibrationInput {
 pub struct Calibration {
     /// CPU of a request; core-seconds.
     pub cpu_seconds_per_request: f64,
-    /// CPU of a pod without requests; cores.
-    pub idle_cpu_cores: f64,
+    /// CPU of a pod without requests; cores. None without replicas.
+    pub idle_cpu_cores: Option<f64>,
     /// Share of the variation of the CPU usage that this explains, at most 1.
     pub r_squared: f64,
     /// Samples that were used.
     pub samples: usize,
-    /// Memory of a pod, the mean; bytes.
+    /// Memory of a pod, the mean; bytes. None without replicas.
     pub memory_base_bytes: Option<f64>,
     /// From the scaling until a pod runs, the median; seconds. As exact as the recording's step.
     pub start_seconds: Option<f64>,
     /// From running until ready, the median; seconds. From the scaling on where running pods were not recorded.
     pub ready_seconds: Option<f64>,
+    /// What could not be found.
+    pub warnings: Vec<String>,
 }
 
 impl Calibration {
     /// Puts what was found into a model.
     pub fn apply(&self, service: &mut ServiceModel) {
         service.cpu_seconds_per_request = self.cpu_seconds_per_request;
-        service.idle_cpu_cores = self.idle_cpu_cores;
+        if let Some(idle) = self.idle_cpu_cores {
+            service.idle_cpu_cores = idle;
+        }
         if let Some(memory) = self.memory_base_bytes {
             service.memory_base_bytes = memory;
         }
@@ -76,6 +83,7 @@ pub fn calibrate(input: &CalibrationInput) -> Result<Calibration, SimulationErro
         .samples
         .iter()
         .filter_map(|(at, cpu)| {
+            // without replicas what all pods use together beside the requests is taken for constant
             let pods = pods.map_or(Some(1.0), |pods| pods.last_at(*at))?;
             Some(Row { pods, rate: input.request_rate.at(*at)?, cpu: *cpu })
         })
@@ -100,12 +108,17 @@ pub fn calibrate(input: &CalibrationInput) -> Result<Calibration, SimulationErro
     let (start, ready) = (delays(input.running_replicas.as_ref()), delays(input.ready_replicas.as_ref()));
     Ok(Calibration {
         cpu_seconds_per_request: cost,
-        idle_cpu_cores: idle,
+        idle_cpu_cores: pods.map(|_| idle),
         r_squared: explained(&rows, idle, cost),
         samples: rows.len(),
-        memory_base_bytes: input.memory_bytes.as_ref().and_then(|memory| mean_share(memory, pods)),
+        memory_base_bytes: input
+            .memory_bytes
+            .as_ref()
+            .zip(pods)
+            .and_then(|(memory, pods)| mean_share(memory, pods)),
         start_seconds: start.zip(ready).map(|(start, _)| start),
         ready_seconds: ready.map(|ready| (ready - start.unwrap_or(0.0)).max(0.0)),
+        warnings: if pods.is_none() { vec![WITHOUT_PODS.to_owned()] } else { Vec::new() },
     })
 }
 
@@ -139,9 +152,9 @@ fn explained(rows: &[Row], idle: f64, cost: f64) -> f64 {
     if all > 0.0 { 1.0 - left / all } else { 1.0 }
 }
 
-fn mean_share(memory: &Recording, pods: Option<&Recording>) -> Option<f64> {
+fn mean_share(memory: &Recording, pods: &Recording) -> Option<f64> {
     let shares = memory.samples.iter().filter_map(|(at, bytes)| {
-        let pods = pods.map_or(Some(1.0), |pods| pods.last_at(*at)).filter(|pods| *pods > 0.0)?;
+        let pods = pods.last_at(*at).filter(|pods| *pods > 0.0)?;
         Some(bytes / pods)
     });
     let shares: Vec<f64> = shares.collect();
@@ -201,14 +214,37 @@ mod tests {
         ));
         let found = found.unwrap();
         assert!((found.cpu_seconds_per_request - 0.004).abs() < 1e-9, "{found:?}");
-        assert!((found.idle_cpu_cores - 0.01).abs() < 1e-9 && found.r_squared > 0.999_999, "{found:?}");
+        assert!(
+            (found.idle_cpu_cores.unwrap() - 0.01).abs() < 1e-9 && found.r_squared > 0.999_999,
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn without_replicas_only_the_cost_is_found() {
+        let pods = [4.0, 4.0, 4.0, 4.0];
+        let mut input = input(&[10.0, 80.0, 40.0, 5.0], |rate, pods| 0.004 * rate + 0.01 * pods, &pods);
+        input.memory_bytes = Some(recording(&[(0.0, 4e8), (15.0, 4e8), (30.0, 4e8)]));
+        let applied = |input: &CalibrationInput| {
+            let found = calibrate(input).unwrap();
+            let mut service =
+                ServiceModel { idle_cpu_cores: 0.5, memory_base_bytes: 7.0, ..ServiceModel::default() };
+            found.apply(&mut service);
+            assert!((service.cpu_seconds_per_request - 0.004).abs() < 1e-9, "{found:?}");
+            (service.idle_cpu_cores, service.memory_base_bytes, found.warnings.len())
+        };
+        let (idle, memory, warnings) = applied(&input);
+        assert!((memory - 1e8).abs() < 1.0 && warnings == 0 && idle < 0.5, "{idle} {memory} {warnings}");
+        input.ready_replicas = None;
+        assert_eq!(applied(&input), (0.5, 7.0, 1));
+        assert!(calibrate(&input).unwrap().warnings[0].contains("without replicas"));
     }
 
     #[test]
     fn idle_is_never_negative() {
         let found =
             calibrate(&input(&[10.0, 20.0, 40.0], |rate, _| 0.004 * (rate - 5.0), &[2.0, 2.0, 2.0])).unwrap();
-        assert_eq!(found.idle_cpu_cores, 0.0);
+        assert_eq!(found.idle_cpu_cores, Some(0.0));
         assert!(found.cpu_seconds_per_request > 0.0);
     }
 

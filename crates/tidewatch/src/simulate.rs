@@ -52,8 +52,11 @@ pub(crate) async fn run(args: &SimulateArgs) -> Result<(), Failure> {
         return search(args, &manifests, requests);
     }
     let reports = requests.iter().map(|request| run_manifests(&manifests, request));
-    let reports: Vec<SimulationReport> =
+    let mut reports: Vec<SimulationReport> =
         reports.collect::<Result<_, _>>().map_err(|e| Failure::from_error(&e))?;
+    for report in &mut reports {
+        report.warnings.extend(calibration.iter().flat_map(|found| found.warnings.iter().cloned()));
+    }
     query::show(&match args.output {
         SimulateOutput::Json => print::json(&reports)?,
         SimulateOutput::Markdown => print::markdown(&reports),

@@ -31,10 +31,10 @@ pub(crate) fn pretty(reports: &[SimulationReport], calibration: Option<&Calibrat
     if let Some(found) = calibration {
         let _ = writeln!(
             text,
-            "calibrated from {} samples: {:.4} core-seconds a request, {:.4} cores idle, R² {:.3}; ready after {}\n",
+            "calibrated from {} samples: {:.4} core-seconds a request, {} idle, R² {:.3}; ready after {}\n",
             found.samples,
             found.cpu_seconds_per_request,
-            found.idle_cpu_cores,
+            found.idle_cpu_cores.map_or_else(|| "?".to_owned(), |cores| format!("{cores:.4} cores")),
             found.r_squared,
             found.ready_seconds.map_or_else(|| "?".to_owned(), format_seconds)
         );

@@ -87,14 +87,17 @@ fn a_service_model_is_fitted_to_recorded_series() {
     let cpu = file("cpu.json", answer(rates().map(|rate| 0.003 * rate + 0.02)));
     let (fit_rate, fit_cpu) = (format!("rate={rate}"), format!("cpu={cpu}"));
     let calibrate = ["--calibrate", &fit_rate, "--calibrate", &fit_cpu];
-    let output = simulate(&[&calibrate[..], &["--recorded", &rate]].concat());
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        text.starts_with(
-            "calibrated from 68 samples: 0.0030 core-seconds a request, 0.0200 cores idle, R² 1.000"
-        ),
-        "{text}"
-    );
+    let fit_pods = format!("replicas={}", file("replicas.json", answer(rates().map(|_| 2.0))));
+    let check = |more: &[&str], idle: &str, warned: bool| {
+        let output = simulate(&[&calibrate[..], more, &["--recorded", &rate]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let found =
+            format!("calibrated from 68 samples: 0.0030 core-seconds a request, {idle} idle, R² 1.000");
+        assert!(text.starts_with(&found), "{text}");
+        assert_eq!(text.contains("note: calibrated without replicas"), warned, "{text}");
+    };
+    check(&["--calibrate", &fit_pods], "0.0100 cores", false);
+    check(&[], "?", true);
     let output = simulate(&calibrate[..2]);
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(complaint.contains("--calibrate needs cpu=") && complaint.contains("hint: "), "{complaint}");
