@@ -75,12 +75,6 @@ fn json_of(url: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{url}: {e}: {text}"))
 }
 
-fn autoscaler(product: &Product, name: &str) -> Value {
-    let all = json_of(&format!("{}/api/tidewatch/v1/autoscalers", product.address("/ui")));
-    let own = all["autoscalers"].as_array().unwrap().iter().find(|one| one["name"] == name);
-    own.unwrap_or_else(|| panic!("no {name} in {all}")).clone()
-}
-
 /// Pods of the backend, those that are ending included.
 fn backends(product: &Product) -> u64 {
     let pods = json_of(&format!("{}/api/v1/namespaces/todo-app-prod/pods", product.address("/ui")));
