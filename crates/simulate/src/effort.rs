@@ -89,8 +89,8 @@ mod tests {
         SimulationRequest { hpa, load, ..SimulationRequest::default() }
     }
 
-    fn check(refusal: Option<&str>, request: SimulationRequest) {
-        let found = run(&request).err().map(|error| error.to_string());
+    fn check(refusal: Option<&str>, request: &SimulationRequest) {
+        let found = run(request).err().map(|error| error.to_string());
         match (refusal, &found) {
             (None, None) => {}
             (Some(expected), Some(found)) => {
@@ -107,30 +107,30 @@ mod tests {
             change(&mut request);
             request
         };
-        check(None, request(2, 10, 1));
-        check(Some("service.concurrency: 4000000000"), with(&|r| r.service.concurrency = 4_000_000_000));
-        check(None, with(&|r| r.service.concurrency = 1024));
+        check(None, &request(2, 10, 1));
+        check(Some("service.concurrency: 4000000000"), &with(&|r| r.service.concurrency = 4_000_000_000));
+        check(None, &with(&|r| r.service.concurrency = 1024));
         check(
             Some("metrics.externalIntervalSeconds: 0.001"),
-            with(&|r| {
+            &with(&|r| {
                 (r.metrics.external_interval_seconds, r.duration_seconds) = (0.001, Some(86_400.0));
             }),
         );
-        check(None, with(&|r| r.metrics.external_interval_seconds = 0.0));
-        check(Some("1000 metrics"), request(2, 10, 1000));
-        check(None, request(2, 10, 32));
+        check(None, &with(&|r| r.metrics.external_interval_seconds = 0.0));
+        check(Some("1000 metrics"), &request(2, 10, 1000));
+        check(None, &request(2, 10, 32));
         let mut many = request(5000, 5000, 1);
         (many.controller.sync_period_seconds, many.duration_seconds) = (3600.0, Some(744.0 * 3600.0));
-        check(Some("million operations"), many);
+        check(Some("million operations"), &many);
         check(
             Some("million operations"),
-            with(&|r| {
+            &with(&|r| {
                 (r.phases, r.timeline_seconds, r.duration_seconds) = (1000, Some(0.1), Some(2000.0));
             }),
         );
         check(
             Some("million operations"),
-            with(&|r| {
+            &with(&|r| {
                 r.service.queue = Some(QueueModel { partitions: 1000, ..QueueModel::default() });
                 r.duration_seconds = Some(31.0 * 86_400.0);
             }),
