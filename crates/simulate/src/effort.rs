@@ -7,7 +7,7 @@ use crate::SimulationError;
 use crate::engine::Plan;
 
 /// Operations of one simulation at most, over all its phases.
-pub(crate) const MOST_OF_A_RUN: f64 = 3e9;
+pub(crate) const MOST_OF_A_RUN: f64 = 4e9;
 /// Operations of a search at most, over all its combinations.
 pub(crate) const MOST_OF_A_SEARCH: f64 = 60e9;
 
@@ -72,6 +72,9 @@ pub(crate) fn check(work: f64, most: f64) -> Result<(), SimulationError> {
 
 #[cfg(test)]
 mod tests {
+    use super::{MOST_OF_A_RUN, MOST_OF_A_SEARCH};
+    use crate::run::Prepared;
+    use crate::subject::manifests_of;
     use crate::{Load, QueueModel, SimulationRequest, SweepGrid, SweepRequest, run, sweep};
     use serde_json::{Value, json};
 
@@ -135,6 +138,21 @@ mod tests {
                 r.duration_seconds = Some(31.0 * 86_400.0);
             }),
         );
+    }
+
+    #[test]
+    fn a_month_and_many_phases_of_ten_replicas_are_accepted() {
+        let check = |duration_seconds: f64, phases: u32, most: f64| {
+            let request =
+                SimulationRequest { duration_seconds: Some(duration_seconds), phases, ..request(2, 10, 3) };
+            let manifests = manifests_of(&request.hpa).expect("a manifest");
+            let work = Prepared::of(&manifests, &request).expect("a simulation").work();
+            assert!(work < most, "{duration_seconds} s in {phases} phases: {work}");
+        };
+        check(31.0 * 86_400.0, 1, MOST_OF_A_RUN);
+        check(86_400.0, 20, MOST_OF_A_RUN);
+        check(2700.0, 240, MOST_OF_A_RUN);
+        check(2700.0, 15, MOST_OF_A_SEARCH / 181.0);
     }
 
     #[test]

@@ -222,7 +222,7 @@ pub struct Check {
     pub limit: f64,
     /// The worst found over all phases, in the same unit; none if nothing was to be judged.
     pub worst: Option<f64>,
-    /// Whether it is met.
+    /// Whether it is met; not if nothing was to be judged.
     pub passed: bool,
     /// What was found, in words.
     pub text: String,
