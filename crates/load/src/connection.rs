@@ -141,10 +141,21 @@ impl Connection {
         Ok(self.live.insert(live))
     }
 
+    /// A stream to the address that worked last, or else to the first of the others that does.
+    async fn reach(&mut self) -> Result<TcpStream, std::io::Error> {
+        let mut refused = std::io::Error::other("the target has no address");
+        for _ in 0..self.addresses.len() {
+            match TcpStream::connect(self.addresses[self.next_address]).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => refused = error,
+            }
+            self.next_address = (self.next_address + 1) % self.addresses.len();
+        }
+        Err(refused)
+    }
+
     async fn open(&mut self) -> Result<Live, std::io::Error> {
-        let address = self.addresses[self.next_address % self.addresses.len()];
-        self.next_address += 1;
-        let stream = TcpStream::connect(address).await?;
+        let stream = self.reach().await?;
         stream.set_nodelay(true)?;
         let (sender, connection) =
             Builder::new().handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
@@ -177,4 +188,24 @@ async fn read(response: hyper::Response<hyper::body::Incoming>, keep: bool) -> R
 
 fn trouble(error: &hyper::Error) -> Trouble {
     if error.is_parse() { Trouble::Protocol } else { Trouble::Closed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_address_is_tried_and_the_one_that_works_is_kept() {
+        let open = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = vec![gone.local_addr().unwrap(), open.local_addr().unwrap()];
+        drop(gone);
+        let mut connection = Connection::new(addresses, Duration::ZERO, 1);
+        for opened in 1..=3 {
+            assert!(connection.open().await.is_ok());
+            assert_eq!((connection.opened, connection.next_address), (opened, 1));
+        }
+        drop(open);
+        assert!(connection.open().await.is_err());
+    }
 }

@@ -107,8 +107,8 @@ struct OpenSecond {
     number: u32,
     sums: Sums,
     open: u64,
-    latency: Histogram<u32>,
-    service: Histogram<u32>,
+    /// Latency and service; none where nothing was due.
+    durations: Option<(Histogram<u32>, Histogram<u32>)>,
 }
 
 struct OperationSums {
@@ -205,8 +205,9 @@ impl Recorder {
             return;
         }
         for number in next()..=second {
-            let (latency, service) = self.spare.pop().unwrap_or_else(|| (histogram(), histogram()));
-            self.open.push_back(OpenSecond { number, sums: Sums::default(), open: 0, latency, service });
+            let durations =
+                (number == second).then(|| self.spare.pop().unwrap_or_else(|| (histogram(), histogram())));
+            self.open.push_back(OpenSecond { number, sums: Sums::default(), open: 0, durations });
         }
         while self.open.len() > 1 && self.open.front().is_some_and(|front| front.open == 0) {
             self.close_first();
@@ -222,12 +223,14 @@ impl Recorder {
                 missed: second.sums.missed,
                 ok: second.sums.ok,
                 errors: std::mem::take(&mut second.sums.errors),
-                latency: Quantiles::of(&second.latency),
-                service: Quantiles::of(&second.service),
+                latency: second.durations.as_ref().map_or_else(Quantiles::default, |d| Quantiles::of(&d.0)),
+                service: second.durations.as_ref().map_or_else(Quantiles::default, |d| Quantiles::of(&d.1)),
             });
-            second.latency.reset();
-            second.service.reset();
-            self.spare.push((second.latency, second.service));
+            if let Some(mut durations) = second.durations {
+                durations.0.reset();
+                durations.1.reset();
+                self.spare.push(durations);
+            }
         }
     }
 
@@ -259,11 +262,13 @@ impl Recorder {
         if let Some(open) = self.open.get_mut(entry.second.wrapping_sub(first) as usize) {
             open.sums.ended(outcome, ok);
             open.open -= 1;
-            if counts {
-                record(&mut open.latency, latency);
-            }
-            if let Some(service) = service {
-                record(&mut open.service, service);
+            if let Some((latencies, services)) = &mut open.durations {
+                if counts {
+                    record(latencies, latency);
+                }
+                if let Some(service) = service {
+                    record(services, service);
+                }
             }
         }
     }
@@ -369,6 +374,16 @@ mod tests {
         assert_eq!((recorded.scheduled, recorded.sent, recorded.missed, recorded.ok), (4, 3, 1, 1));
         assert_eq!(recorded.statuses, BTreeMap::from([(200, 1), (503, 1)]));
         assert_eq!((recorded.operations[0].ok, recorded.operations[0].errors, recorded.bytes), (1, 2, 20));
+    }
+
+    #[test]
+    fn idle_seconds_have_no_histograms() {
+        let mut recorder = Recorder::new(vec!["get".to_owned()]);
+        recorder.due(0, MS, false);
+        recorder.due(3600, MS, false);
+        let measured = recorder.open.iter().filter(|second| second.durations.is_some()).count();
+        assert_eq!((recorder.open.len(), measured, recorder.spare.len()), (3601, 2, 0));
+        assert_eq!(recorder.take("given up").seconds.len(), 3601);
     }
 
     #[test]

@@ -53,7 +53,7 @@ const MEASURES: [Measure; 18] = [
         unit: Unit::Count,
         value: |r| r.tasks.map_or(0, |t| t.left_behind) as f64,
     },
-    Measure { name: "error_rate", unit: Unit::Share, value: |r| share(r.totals.errors, r) },
+    Measure { name: "error_rate", unit: Unit::Share, value: |r| share(r.totals.errors + r.totals.missed, r) },
     Measure { name: "missed_rate", unit: Unit::Share, value: |r| share(r.totals.missed, r) },
     Measure { name: "ok_rate", unit: Unit::Rate, value: |r| r.totals.ok_rate },
     Measure { name: "mean", unit: Unit::Milliseconds, value: |r| r.latency.mean },
@@ -109,7 +109,23 @@ impl Threshold {
             Comparison::Below => value < self.limit,
             Comparison::AtMost => value <= self.limit,
         };
+        if self.measure.unit == Unit::Milliseconds && self.is_unmeasured(report) {
+            return Check { fail_if: self.text.clone(), value: f64::INFINITY, failed: true };
+        }
         Check { fail_if: self.text.clone(), value, failed }
+    }
+
+    /// Whether nothing was measured, or so many requests were missed, each of which is infinitely late, that they reach the percentile.
+    fn is_unmeasured(&self, report: &LoadReport) -> bool {
+        let name = self.measure.name;
+        let (count, missed) = match name {
+            "lateness_p99" => (report.lateness.count, 0),
+            "service_p50" | "service_p99" => (report.service.count, report.totals.missed),
+            _ => (report.latency.count, report.totals.missed),
+        };
+        // the mean and the highest allow none
+        let percentile: f64 = name.rsplit('p').next().and_then(|text| text.parse().ok()).unwrap_or(100.0);
+        count == 0 || missed as f64 > (100.0 - percentile) / 100.0 * (count + missed) as f64
     }
 }
 
@@ -150,7 +166,7 @@ mod tests {
             ended_early: false,
             seed: 0,
             totals: Totals { scheduled: 200, ok: 198, errors: 2, ok_rate: 198.0, ..Totals::default() },
-            latency: Quantiles { p99: 500.0, p50: 0.25, ..Quantiles::default() },
+            latency: Quantiles { count: 198, p99: 500.0, p50: 0.25, ..Quantiles::default() },
             service: Quantiles::default(),
             lateness: Quantiles::default(),
             operations: Vec::new(),
@@ -181,6 +197,29 @@ mod tests {
         let mut report = report();
         let limits = ["p99>1s", "errors>0"].map(|text| Threshold::parse(text).unwrap());
         assert!(!report.judge(&limits) && report.judge(&limits[..1]));
+    }
+
+    #[test]
+    fn what_was_not_measured_keeps_no_latency_limit() {
+        let check = |text: &str, count: u64, missed: u64, failed: bool| {
+            let mut report = report();
+            report.latency.count = count;
+            report.totals.missed = missed;
+            report.totals.errors = 0;
+            assert_eq!(
+                Threshold::parse(text).unwrap().check(&report).failed,
+                failed,
+                "{text} {count} {missed}"
+            );
+        };
+        check("p99>1s", 0, 0, true);
+        check("p99<0s", 0, 0, true);
+        check("p99>1s", 198, 2, false);
+        check("p99>1s", 197, 3, true);
+        check("p50>1s", 197, 3, false);
+        check("max>1s", 199, 1, true);
+        check("service_p99>1s", 198, 0, true);
+        check("error_rate>1%", 197, 3, true);
     }
 
     #[test]
