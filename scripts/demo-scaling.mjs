@@ -375,7 +375,7 @@ async function eventServiceFollowsLag(up) {
   const drained = await eventually('no lag', LAG_LIMIT_S, () => most() > 200 && firstTime(until + SYNC_S, (line) => line.lag === 0)).catch(() => undefined);
   const back = await seen('1 event service', wanted ?? until, DOWN_LIMIT_S, (line) => line.eventService.desired === 1 && line.eventService.present === 1).catch(() => undefined);
   const { decisions } = await ui(`/api/tidewatch/v1/autoscalers/${NAMESPACE}/${EVENTS}/decisions?limit=1000`);
-  const byLag = decisions.findLast((one) => one.scaled && one.desiredReplicas > one.currentReplicas && Date.parse(one.time) / 1000 >= from && one.sentence.includes('s0-kafka'));
+  const byLag = decisions.findLast((one) => one.scaled && one.desiredReplicas > one.currentReplicas && Date.parse(one.time) / 1000 >= from && one.sentence.startsWith('s0-kafka'));
   const highest = Math.max(...timeline.filter((line) => line.time >= from && !line.error).map((line) => line.eventService.ready));
   require('the event service scales by lag', wanted !== undefined && byLag !== undefined && most() > 200, `${byLag?.sentence ?? 'no scaling names the lag'}; lag ${most()}, ${highest} ready replicas, the second after ${seconds(wanted && wanted - from)}`);
   require('and drains it', drained !== undefined, `${seconds(drained && drained - until)} after it went on`);

@@ -7,7 +7,7 @@
 #   RATE=100                            requests a second
 #   DURATION=30s                        of each of the three parts
 #   CONNECTIONS=10                      at a time, at most (CONCURRENCY is taken too)
-#   REQUESTS=                           instead of DURATION: how many requests each part sends
+#   REQUESTS=                           instead of DURATION: how many requests each part sends; above RATE=1000 to the nearest millisecond's worth
 #   FAIL_IF="errors>0 missed>0"         limits, see `tidewatch load --help`; empty for none
 #   TIDEWATCH=target/release/tidewatch  the program; by default the one built here, or on the PATH
 #
@@ -35,9 +35,13 @@ if [ -z "${TIDEWATCH:-}" ]; then
 fi
 [ -x "$TIDEWATCH" ] || { echo "the program tidewatch is not here; hint: make build, or set TIDEWATCH" >&2; exit 2; }
 if [ -n "$REQUESTS" ]; then
-  # as many seconds as the requests take at the rate, rounded up
-  case "$REQUESTS$RATE" in *[!0-9]*) echo "REQUESTS and RATE are whole numbers; hint: REQUESTS=1000 RATE=100" >&2; exit 2 ;; esac
-  DURATION="$(( (REQUESTS + RATE - 1) / RATE ))s"
+  for number in "$REQUESTS" "$RATE"; do
+    case "$number" in
+      ""|0*|*[!0-9]*) echo "REQUESTS=$REQUESTS RATE=$RATE: give whole numbers from 1 on; hint: REQUESTS=1000 RATE=100" >&2; exit 2 ;;
+    esac
+  done
+  # as long as the requests take at the rate, to the nearest millisecond
+  DURATION="$(( (REQUESTS * 2000 + RATE) / (2 * RATE) ))ms"
 fi
 if command -v curl >/dev/null && ! curl --silent --fail --output /dev/null --max-time 5 "$BACKEND_URL/api/tasks?limit=1"; then
   echo "$BACKEND_URL/api/tasks does not answer" >&2
