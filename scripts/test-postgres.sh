@@ -29,6 +29,6 @@ trap stop EXIT
 cargo build --locked -p todo-event-service
 for app in backend event-service; do
   (cd / && as "$programs/createdb" -h 127.0.0.1 -p "$port" -U todo "$app")
-  TODO_TEST_POSTGRES_URL="postgres://todo@127.0.0.1:$port/$app" \
+  TEST_POSTGRES_URL="postgres://todo@127.0.0.1:$port/$app" \
     cargo test --locked -p "todo-$app" --test it -- postgres
 done

@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 4;
 const REQUESTS_PER_CONNECTION: usize = 200;
 const DEFAULT_PAIRS: usize = 150;
 /// Set for the process that is to be the receiver of spans.
-const BE_THE_SINK: &str = "TODO_BENCH_BE_THE_SINK";
+const BE_THE_SINK: &str = "BENCH_BE_THE_SINK";
 const STRATEGY: &str = r#"{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0.1},"operationSampling":{"defaultSamplingProbability":0.1,"defaultLowerBoundTracesPerSecond":1}}"#;
 
 /// One kind of request.

@@ -212,11 +212,11 @@ async fn on_sqlite() {
     nothing_is_lost(&crate::database_in(&folder), &folder).await;
 }
 
-/// Needs a database in `TODO_TEST_POSTGRES_URL`; makes a schema of its own there, beside the other tests.
+/// Needs a database in `TEST_POSTGRES_URL`; makes a schema of its own there, beside the other tests.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Ok(url) = std::env::var("TODO_TEST_POSTGRES_URL") else {
-        eprintln!("skipped: set TODO_TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
+    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
+        eprintln!("skipped: set TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
         return;
     };
     let database = Database::open("DATABASE_URL", &url).unwrap();

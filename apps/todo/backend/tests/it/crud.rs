@@ -11,11 +11,11 @@ async fn on_sqlite() {
     a_task_lives(&start_on(&database_in(&folder), &[]).await).await;
 }
 
-/// Needs an empty database in `TODO_TEST_POSTGRES_URL`.
+/// Needs an empty database in `TEST_POSTGRES_URL`.
 #[tokio::test]
 async fn on_postgres() {
-    let Ok(url) = std::env::var("TODO_TEST_POSTGRES_URL") else {
-        eprintln!("skipped: set TODO_TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
+    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
+        eprintln!("skipped: set TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
         return;
     };
     // Two replicas that start at once must not trip over each other's migrations.

@@ -13,11 +13,11 @@ async fn on_sqlite() {
     what_made_room_stays_away(&url).await;
 }
 
-/// Needs a PostgreSQL database without activities in `TODO_TEST_POSTGRES_URL`.
+/// Needs a PostgreSQL database without activities in `TEST_POSTGRES_URL`.
 #[tokio::test]
 async fn on_postgres() {
-    let Ok(url) = std::env::var("TODO_TEST_POSTGRES_URL") else {
-        eprintln!("skipped: set TODO_TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
+    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
+        eprintln!("skipped: set TEST_POSTGRES_URL to an empty PostgreSQL database to run this on it");
         return;
     };
     let (first, second) = tokio::join!(start_on(&url, &[]), start_on(&url, &[]));
