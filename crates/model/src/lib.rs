@@ -18,6 +18,7 @@ mod hex;
 mod percent;
 mod varint;
 
+mod alert;
 mod exemplar;
 mod append;
 mod select;
@@ -25,6 +26,7 @@ mod select;
 mod relabel;
 mod target;
 
+pub use alert::{Alert, AlertSink};
 pub use append::{Append, AppendError, Appended, Batch, Rejection, Row, SeriesRef};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use duration::{DurationError, format_duration, parse_duration};

@@ -6,7 +6,7 @@ use std::path::Path;
 use tidewatch_testkit::{files_below, repository};
 
 /// The layer of each crate: a crate uses only crates of lower layers.
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 27] = [
     ("model", 0),
     ("telemetry", 0),
     ("exposition", 1),
@@ -14,6 +14,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("promql", 1),
     ("manifest", 1),
     ("traces", 1),
+    ("template", 1),
     ("discovery", 2),
     ("scrape", 2),
     ("runtime", 2),
@@ -24,8 +25,12 @@ const LAYERS: [(&str, u8); 22] = [
     ("metrics", 2),
     ("autoscale", 2),
     ("load", 2),
+    ("rules", 2),
+    ("notify", 2),
+    ("slo", 2),
     ("config", 3),
     ("simulate", 3),
+    ("ruletest", 3),
     ("http", 3),
     ("tidewatch", 4),
     ("testkit", 5),

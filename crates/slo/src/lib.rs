@@ -1,0 +1,1 @@
+//! Service level objectives: a declaration becomes recording rules, alerts and a dashboard.

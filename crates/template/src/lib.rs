@@ -1,0 +1,1 @@
+//! Templates as Go's text/template and html/template render them.
