@@ -397,10 +397,10 @@ function goOn() {
 
 // ---- the simulator on the same load
 
-/** Each change of what the autoscaler wants: the moment it was first seen, and the number. */
-function steps(from, to, pick) {
-  const lines = timeline.filter((line) => !line.error && line.time >= from && line.time <= to);
-  return lines.filter((line, at) => at > 0 && pick(line) !== pick(lines[at - 1])).map((line) => ({ time: line.time - from, to: pick(line) }));
+/** Each change that an autoscaler made between two moments: the sync that made it, and the number. */
+function steps(decisions, from, to) {
+  const made = decisions.filter((one) => one.scaled).map((one) => ({ time: Date.parse(one.time) / 1000, to: one.desiredReplicas }));
+  return made.filter((one) => one.time >= from && one.time <= to).sort((a, b) => a.time - b.time);
 }
 
 /** Requests due in each second, as the answer of a Prometheus: from the first calibration on, since what a measurement tells goes back. */
@@ -446,11 +446,13 @@ async function simulated(chosen, run, idle) {
   const code = await new Promise((done) => child.once('close', done));
   if (code !== 0) throw new Error(`simulate: ${complaint}`);
   const predicted = JSON.parse(out)[0].scalings.map((one) => ({ time: from + one.timeSeconds - run.began, to: one.to }));
-  const happened = steps(from, run.down ?? now(), (line) => line.backend.desired).map((one) => ({ ...one, time: from + one.time - run.began }));
-  const alike = happened.length === predicted.length && happened.every((one, at) => one.to === predicted[at].to && Math.abs(one.time - predicted[at].time) <= SYNC_S);
+  const happened = steps(decisions, from, run.down ?? now()).map((one) => ({ ...one, time: one.time - run.began }));
+  // both are on the grid of syncs, the real one within milliseconds: whole periods count
+  const periods = (one, other) => Math.round(Math.abs(one.time - other.time) / SYNC_S);
+  const alike = happened.length === predicted.length && happened.every((one, at) => one.to === predicted[at].to && periods(one, predicted[at]) <= 1);
   say(`  the simulator's model is calibrated from this run: ${(run.cost * 1e6).toFixed(0)} µs a request, ready after ${fields['service.readySeconds'].toFixed(1)} s; besides, only the load, the phases and the idle cost go in`);
   const shown = (list) => list.map((one) => `${one.to} at ${one.time.toFixed(0)} s`).join(', ') || 'none';
-  require(`the simulator predicts each step within ${SYNC_S} s`, alike && happened.length > 0, `happened: ${shown(happened)}; predicted: ${shown(predicted)}`);
+  require(`the simulator predicts each step within one sync period, ${SYNC_S} s`, alike && happened.length > 0, `happened: ${shown(happened)}; predicted: ${shown(predicted)}`);
   const others = othersWithin(run.began, run.down ?? now());
   say(`  other programs used up to ${others.toFixed(2)} of ${cpus().length} cores during the load${others > 0.3 ? ', which makes requests dearer than any model of them knows' : ''}`);
   return { fields, predicted, happened, others };

@@ -15,6 +15,9 @@ use tidewatch_model::Clock;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+/// How long after the start triggers are first asked, if their interval is not shorter.
+const FIRST_POLL: Duration = Duration::from_secs(3);
+
 /// An autoscaler that is to be run.
 pub struct Managed {
     /// The autoscaler.
@@ -172,8 +175,9 @@ impl Inner {
 
     async fn poll(self: Arc<Self>, entry: Arc<Entry>, every: Duration) {
         let every = every.max(Duration::from_millis(100));
-        // KEDA asks at once, and then every interval.
-        let mut ticks = tokio::time::interval(every);
+        // KEDA asks at once, of systems that have long been there. Here they begin together with it, and what it asks for is only
+        // just being scraped: a failure of that moment would be told for a whole interval.
+        let mut ticks = interval_at(Instant::now() + every.min(FIRST_POLL), every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

@@ -35,8 +35,18 @@ impl Decided {
             Ok(usage) => usage.iter().map(|pod| 96 + pod.containers.len() * 192).sum(),
             Err(message) => message.len(),
         };
-        512 + messages + events + steps + observed.pods.len() * size_of::<crate::PodView>() + usage
+        let pods: usize = observed.pods.iter().map(pod_bytes).sum();
+        512 + messages + events + steps + pods + usage
     }
+}
+
+/// About how many bytes a pod takes, its containers and their requests included.
+fn pod_bytes(pod: &crate::PodView) -> usize {
+    let request = size_of::<(Arc<str>, tidewatch_manifest::Quantity)>() + 32;
+    let containers = pod.containers.iter().map(|container| {
+        size_of::<crate::ContainerView>() + container.name.len() + 16 + container.requests.len() * request
+    });
+    size_of::<crate::PodView>() + pod.name.len() + 32 + containers.sum::<usize>()
 }
 
 /// The latest decisions of an autoscaler.
@@ -120,6 +130,27 @@ mod tests {
             steps: Vec::new(),
         };
         Decided { decision, observed }
+    }
+
+    #[test]
+    fn the_containers_of_pods_count() {
+        let alone = decided(0, "").bytes();
+        let mut many = decided(0, "");
+        let container = crate::ContainerView { name: "c".into(), sidecar: false, requests: Vec::new() };
+        many.observed.pods = (0..100)
+            .map(|number| crate::PodView {
+                name: format!("pod-{number}").into(),
+                phase: crate::PodPhase::Running,
+                ready: Some(true),
+                ready_transition_ms: None,
+                start_ms: None,
+                deleted: false,
+                requests: [].into(),
+                containers: vec![container.clone(); 3].into(),
+            })
+            .collect();
+        let least = 100 * (size_of::<crate::PodView>() + 3 * size_of::<crate::ContainerView>());
+        assert!(many.bytes() >= alone + least, "{} of {}", many.bytes(), alone + least);
     }
 
     #[test]
