@@ -49,8 +49,8 @@ pub use object::{LabelSelector, ObjectMeta, Other, SelectorRequirement, Source};
 pub use pod::{Container, ContainerPort, PodTemplate, PortRef, Volume, VolumeMount, VolumeSource};
 pub use probe::{Handler, Probe};
 pub use prometheus::{
-    FileDiscovery, GlobalConfig, HttpAuth, PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol,
-    SecretSource, parse_bytes, parse_target_file, shown_config,
+    AlertingConfig, AlertmanagerConfig, FileDiscovery, GlobalConfig, HttpAuth, HttpSettings, PrometheusConfig,
+    ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource, TlsConfig, TlsVersion, parse_bytes, parse_target_file, shown_config,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
 pub use quantity::{Quantity, QuantityError, QuantityFormat};

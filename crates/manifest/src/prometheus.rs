@@ -2,15 +2,19 @@
 //!
 //! Input: the file's text. Output: a [`PrometheusConfig`] with checked scrape jobs, or every mistake with its line. As in
 //! Prometheus an unknown field is refused. What Prometheus has and tidewatch has not yet is a warning where it stands
-//! beside scraping (rules, alerting, remote storage), and an error where leaving it out would change what is scraped.
+//! beside scraping (rules, remote storage), and an error where leaving it out would change what is scraped.
 
-mod http_client;
+mod alerting;
+pub(crate) mod http_client;
+mod http_settings;
 mod job;
 mod scrape_config;
 mod shown;
 mod target_file;
 pub(crate) mod values;
 
+pub use alerting::{AlertingConfig, AlertmanagerConfig};
+pub use http_settings::{HttpSettings, TlsConfig, TlsVersion};
 pub use scrape_config::{FileDiscovery, HttpAuth, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource};
 pub use shown::shown_config;
 pub use target_file::parse_target_file;
@@ -34,6 +38,8 @@ pub struct PrometheusConfig {
     pub rule_files: Vec<String>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
+    /// The section `alerting`.
+    pub alerting: AlertingConfig,
     /// `storage.tsdb.retention.time`, if given.
     pub retention: Option<Duration>,
     /// What is legal and not supported yet.
@@ -120,6 +126,7 @@ impl PrometheusConfig {
             global: GlobalConfig::default(),
             rule_files: Vec::new(),
             scrape_configs: Vec::new(),
+            alerting: AlertingConfig::default(),
             retention: None,
             warnings: Vec::new(),
         }
@@ -143,6 +150,10 @@ impl PrometheusConfig {
             }
             job.finish();
             self.scrape_configs.push(config);
+        }
+        if let Some(section) = fields.section("alerting") {
+            self.alerting = alerting::read(&section, folder);
+            section.finish();
         }
         self.read_storage(fields);
         if fields.raw("scrape_config_files").is_some() {
@@ -184,9 +195,8 @@ fn refused(mut error: ManifestError) -> ManifestError {
 }
 
 /// Sections beside scraping.
-const BESIDE_SCRAPING: [(&str, &str); 7] = [
+const BESIDE_SCRAPING: [(&str, &str); 6] = [
     ("rule_files", "rules are not evaluated"),
-    ("alerting", "no alert is sent"),
     ("remote_write", "samples stay in the local store"),
     ("remote_read", "queries read the local store only"),
     ("otlp", "OTLP metrics are not received"),
@@ -387,14 +397,14 @@ mod tests {
 
     #[test]
     fn what_stands_beside_scraping_is_a_warning() {
-        let text = "rule_files: [r.yml]\nalerting:\n  alertmanagers: []\nremote_write:\n  - url: http://x\n\
+        let text = "rule_files: [r.yml]\notlp:\n  promote_resource_attributes: []\nremote_write:\n  - url: http://x\n\
                     storage: {tsdb: {retention: {time: 3d, size: 1GB}}}\n";
         let config = PrometheusConfig::parse("p.yml", text).unwrap();
         let lines: Vec<_> =
             config.warnings.iter().map(|w| (w.position.unwrap().0, w.message.as_str())).collect();
         for expected in [
             (1, "not supported yet: rule_files"),
-            (3, "not supported yet: alerting"),
+            (3, "not supported yet: otlp"),
             (5, "not supported yet: remote_write"),
             (6, "not supported yet: size"),
         ] {

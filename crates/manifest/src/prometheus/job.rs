@@ -86,8 +86,8 @@ pub(super) fn read(fields: &Fields<'_>, global: &GlobalConfig, folder: &Path) ->
     http_client::read(fields, folder, &mut config);
     config.relabel_configs = relabel_rules(fields, "relabel_configs", &RelabelKeys::PROMETHEUS);
     config.metric_relabel_configs = relabel_rules(fields, "metric_relabel_configs", &RelabelKeys::PROMETHEUS);
-    read_static(fields, &mut config);
-    read_files(fields, folder, &mut config);
+    config.static_configs = static_configs(fields, config.relabel_configs.is_empty());
+    config.file_sd_configs = file_sd_configs(fields, folder);
     refuse(fields);
     config
 }
@@ -215,19 +215,19 @@ fn read_names(fields: &Fields<'_>, global: &GlobalConfig, config: &mut ScrapeCon
     }
 }
 
-fn read_static(fields: &Fields<'_>, config: &mut ScrapeConfig) {
+/// Targets written down; without relabeling each has to be an address as it stands.
+pub(super) fn static_configs(fields: &Fields<'_>, as_it_stands: bool) -> Vec<TargetGroup> {
+    let mut groups = Vec::new();
     for (index, group) in fields.list("static_configs").into_iter().enumerate() {
         let targets = texts(&group, "targets");
-        if config.relabel_configs.is_empty() {
-            for target in targets.iter().filter(|target| target.contains('/')) {
-                group.wrong(
-                    "targets",
-                    format!("{target:?} is not a valid hostname"),
-                    "write host:port without scheme and path; the path belongs to metrics_path",
-                );
-            }
+        for target in targets.iter().filter(|target| as_it_stands && target.contains('/')) {
+            group.wrong(
+                "targets",
+                format!("{target:?} is not a valid hostname"),
+                "write host:port without scheme and path; they are fields of their own",
+            );
         }
-        config.static_configs.push(TargetGroup {
+        groups.push(TargetGroup {
             source: index.to_string(),
             labels: Labels::from_pairs(text_map(&group, "labels")),
             targets: targets
@@ -237,9 +237,12 @@ fn read_static(fields: &Fields<'_>, config: &mut ScrapeConfig) {
         });
         group.finish();
     }
+    groups
 }
 
-fn read_files(fields: &Fields<'_>, folder: &Path, config: &mut ScrapeConfig) {
+/// Files that list targets; relative paths are below `folder`.
+pub(super) fn file_sd_configs(fields: &Fields<'_>, folder: &Path) -> Vec<FileDiscovery> {
+    let mut discoveries = Vec::new();
     for section in fields.list("file_sd_configs") {
         let files = texts(&section, "files");
         if files.is_empty() {
@@ -260,15 +263,26 @@ fn read_files(fields: &Fields<'_>, folder: &Path, config: &mut ScrapeConfig) {
                 );
             }
         }
-        config.file_sd_configs.push(FileDiscovery {
+        discoveries.push(FileDiscovery {
             files: files.iter().map(|file| folder.join(file).display().to_string()).collect(),
             refresh_interval: duration(&section, "refresh_interval").unwrap_or(Duration::from_secs(300)),
         });
         section.finish();
     }
+    discoveries
 }
 
 fn refuse(fields: &Fields<'_>) {
+    refuse_other_discoveries(fields);
+    read_native_histograms(fields);
+    fields.known(&["native_histogram_bucket_limit", "native_histogram_min_bucket_factor"]);
+    if fields.raw("scrape_failure_log_file").is_some() {
+        fields.warn("scrape_failure_log_file", "not supported yet", "failures are shown by /api/v1/targets");
+    }
+}
+
+/// Refuses every service discovery besides static and file.
+pub(super) fn refuse_other_discoveries(fields: &Fields<'_>) {
     for key in OTHER_DISCOVERIES {
         if fields.raw(key).is_some() {
             let hint = match key {
@@ -279,10 +293,5 @@ fn refuse(fields: &Fields<'_>) {
             };
             fields.wrong(key, "not supported yet", hint);
         }
-    }
-    read_native_histograms(fields);
-    fields.known(&["native_histogram_bucket_limit", "native_histogram_min_bucket_factor"]);
-    if fields.raw("scrape_failure_log_file").is_some() {
-        fields.warn("scrape_failure_log_file", "not supported yet", "failures are shown by /api/v1/targets");
     }
 }
