@@ -11,13 +11,17 @@ use std::fmt::Display;
 
 /// What is found while reading one file.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub(crate) file: String,
-    pub(crate) object: Option<String>,
+pub struct Report {
+    /// The file's path as the user named it.
+    pub file: String,
+    /// The object that is read, as `Kind/name`.
+    pub object: Option<String>,
     /// Values of this object must not appear in messages.
-    pub(crate) private: bool,
-    pub(crate) errors: Vec<ManifestError>,
-    pub(crate) warnings: Vec<ManifestError>,
+    pub private: bool,
+    /// What makes the file unusable.
+    pub errors: Vec<ManifestError>,
+    /// What is not as it should be.
+    pub warnings: Vec<ManifestError>,
 }
 
 impl Report {
@@ -32,7 +36,7 @@ impl Report {
 }
 
 /// The fields of one map.
-pub(crate) struct Fields<'a> {
+pub struct Fields<'a> {
     node: &'a Node,
     path: String,
     report: &'a RefCell<Report>,
@@ -41,7 +45,7 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of a map; anything else is an error.
-    pub(crate) fn open(node: &'a Node, path: impl Into<String>, report: &'a RefCell<Report>) -> Option<Self> {
+    pub fn open(node: &'a Node, path: impl Into<String>, report: &'a RefCell<Report>) -> Option<Self> {
         let fields = Self { node, path: path.into(), report, asked: RefCell::default() };
         if matches!(node.value, NodeValue::Map(_)) {
             return Some(fields);
@@ -51,12 +55,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The path of one of its fields.
-    pub(crate) fn path_of(&self, key: &str) -> String {
+    pub fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// The line of the map itself.
-    pub(crate) fn line(&self) -> u64 {
+    pub fn line(&self) -> u64 {
         self.node.line
     }
 
@@ -66,17 +70,17 @@ impl<'a> Fields<'a> {
     }
 
     /// The raw value of a field.
-    pub(crate) fn raw(&self, key: &'static str) -> Option<&'a Node> {
+    pub fn raw(&self, key: &'static str) -> Option<&'a Node> {
         self.find(key)
     }
 
     /// Notes that fields are legal here although nothing is made of them.
-    pub(crate) fn known(&self, keys: &[&'static str]) {
+    pub fn known(&self, keys: &[&'static str]) {
         self.asked.borrow_mut().extend_from_slice(keys);
     }
 
     /// Whether the field stands there with a value.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.node.get(key).is_some_and(|node| !node.is_null())
     }
 
@@ -94,7 +98,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Says that the value of a field is wrong.
-    pub(crate) fn wrong(&self, key: &str, message: impl Display, hint: &str) {
+    pub fn wrong(&self, key: &str, message: impl Display, hint: &str) {
         let node = self.node.get(key).unwrap_or(self.node);
         let mut report = self.report.borrow_mut();
         let mut error = report.at(node, &self.path_of(key), message.to_string());
@@ -105,7 +109,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Says that a field is not as it should be and that reading goes on.
-    pub(crate) fn warn(&self, key: &str, message: impl Display, hint: &str) {
+    pub fn warn(&self, key: &str, message: impl Display, hint: &str) {
         let node = self.node.get(key).unwrap_or(self.node);
         let mut report = self.report.borrow_mut();
         let mut warning = report.at(node, &self.path_of(key), message.to_string());
@@ -116,7 +120,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The names of the fields that are there.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> {
         let entries: &'a [(Node, Node)] = match &self.node.value {
             NodeValue::Map(entries) => entries,
             _ => &[],
@@ -125,7 +129,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether a list that must not be empty is; says so if it is.
-    pub(crate) fn required_list_is_empty(&self, key: &'static str) -> bool {
+    pub fn required_list_is_empty(&self, key: &'static str) -> bool {
         let filled = self.has(key)
             && !self
                 .node
@@ -145,7 +149,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text field.
-    pub(crate) fn text(&self, key: &'static str) -> Option<String> {
+    pub fn text(&self, key: &'static str) -> Option<String> {
         let node = self.find(key)?;
         match &node.value {
             NodeValue::Text(text) => Some(text.clone()),
@@ -157,7 +161,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text field that must be there; empty after an error.
-    pub(crate) fn required_text(&self, key: &'static str) -> String {
+    pub fn required_text(&self, key: &'static str) -> String {
         if !self.has(key) {
             self.missing(key);
             self.known(&[key]);
@@ -167,7 +171,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A boolean field.
-    pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
+    pub fn flag(&self, key: &'static str) -> Option<bool> {
         let node = self.find(key)?;
         match node.value {
             NodeValue::Bool(value) => Some(value),
@@ -181,7 +185,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within a range.
-    pub(crate) fn number<T: TryFrom<i64>>(&self, key: &'static str, least: i64, most: i64) -> Option<T> {
+    pub fn number<T: TryFrom<i64>>(&self, key: &'static str, least: i64, most: i64) -> Option<T> {
         let node = self.find(key)?;
         match node.value {
             NodeValue::Integer(value) if (least..=most).contains(&value) => T::try_from(value).ok(),
@@ -197,7 +201,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A quantity, written as text or number.
-    pub(crate) fn quantity(&self, key: &'static str) -> Option<Quantity> {
+    pub fn quantity(&self, key: &'static str) -> Option<Quantity> {
         let node = self.find(key)?;
         self.as_quantity(node, &self.path_of(key))
     }
@@ -227,12 +231,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A map of quantities.
-    pub(crate) fn quantities(&self, key: &'static str) -> BTreeMap<String, Quantity> {
+    pub fn quantities(&self, key: &'static str) -> BTreeMap<String, Quantity> {
         self.entries(key, |node, path| self.as_quantity(node, path))
     }
 
     /// A map of text.
-    pub(crate) fn texts(&self, key: &'static str) -> BTreeMap<String, String> {
+    pub fn texts(&self, key: &'static str) -> BTreeMap<String, String> {
         self.entries(key, |node, path| match &node.value {
             NodeValue::Text(text) => Some(text.clone()),
             _ => {
@@ -264,12 +268,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A map of whole numbers within a range.
-    pub(crate) fn numbers<T: TryFrom<i64>>(
-        &self,
-        key: &'static str,
-        least: i64,
-        most: i64,
-    ) -> BTreeMap<String, T> {
+    pub fn numbers<T: TryFrom<i64>>(&self, key: &'static str, least: i64, most: i64) -> BTreeMap<String, T> {
         self.entries(key, |node, path| match node.value {
             NodeValue::Integer(value) if (least..=most).contains(&value) => T::try_from(value).ok(),
             NodeValue::Integer(value) => {
@@ -286,12 +285,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The fields of each map of a map.
-    pub(crate) fn sections(&self, key: &'static str) -> BTreeMap<String, Fields<'a>> {
+    pub fn sections(&self, key: &'static str) -> BTreeMap<String, Fields<'a>> {
         self.entries(key, |node, path| Fields::open(node, path, self.report))
     }
 
     /// A map of lists of text.
-    pub(crate) fn text_lists(&self, key: &'static str) -> BTreeMap<String, Vec<String>> {
+    pub fn text_lists(&self, key: &'static str) -> BTreeMap<String, Vec<String>> {
         self.entries(key, |node, path| {
             let texts = match &node.value {
                 NodeValue::List(items) => items.iter().map(|item| item.text().map(str::to_owned)).collect(),
@@ -305,7 +304,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of text.
-    pub(crate) fn text_list(&self, key: &'static str) -> Vec<String> {
+    pub fn text_list(&self, key: &'static str) -> Vec<String> {
         let mut texts = Vec::new();
         for (index, node) in self.items(key).iter().enumerate() {
             match &node.value {
@@ -328,20 +327,20 @@ impl<'a> Fields<'a> {
     }
 
     /// The fields of each map of a list.
-    pub(crate) fn list(&self, key: &'static str) -> Vec<Fields<'a>> {
+    pub fn list(&self, key: &'static str) -> Vec<Fields<'a>> {
         let path = self.path_of(key);
         let open = |(index, node)| Fields::open(node, format!("{path}[{index}]"), self.report);
         self.items(key).iter().enumerate().filter_map(open).collect()
     }
 
     /// The fields of a map inside.
-    pub(crate) fn section(&self, key: &'static str) -> Option<Fields<'a>> {
+    pub fn section(&self, key: &'static str) -> Option<Fields<'a>> {
         let node = self.find(key)?;
         Fields::open(node, self.path_of(key), self.report)
     }
 
     /// The same for a map that must be there.
-    pub(crate) fn required_section(&self, key: &'static str) -> Option<Fields<'a>> {
+    pub fn required_section(&self, key: &'static str) -> Option<Fields<'a>> {
         if !self.has(key) {
             self.missing(key);
             self.known(&[key]);
@@ -351,12 +350,12 @@ impl<'a> Fields<'a> {
     }
 
     /// Warns of every field that was not asked for, as an API server warns with strict field validation.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         self.finish_ref();
     }
 
     /// The same for fields that were lent.
-    pub(crate) fn finish_ref(&self) {
+    pub fn finish_ref(&self) {
         let NodeValue::Map(entries) = &self.node.value else { return };
         let asked = self.asked.borrow();
         for (key, _) in entries {

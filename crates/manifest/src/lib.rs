@@ -28,6 +28,7 @@ mod service_monitor;
 mod workload;
 
 mod prometheus;
+mod settings_file;
 
 mod check;
 mod duplicates;
@@ -49,8 +50,9 @@ pub use object::{LabelSelector, ObjectMeta, Other, SelectorRequirement, Source};
 pub use pod::{Container, ContainerPort, PodTemplate, PortRef, Volume, VolumeMount, VolumeSource};
 pub use probe::{Handler, Probe};
 pub use prometheus::{
-    AlertingConfig, AlertmanagerConfig, FileDiscovery, GlobalConfig, HttpAuth, HttpSettings, PrometheusConfig,
-    ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource, TlsConfig, TlsVersion, parse_bytes, parse_target_file, shown_config,
+    AlertingConfig, AlertmanagerConfig, FileDiscovery, GlobalConfig, HttpAuth, HttpSettings,
+    PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource, TlsConfig, TlsVersion,
+    parse_bytes, parse_target_file, shown_config,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
 pub use quantity::{Quantity, QuantityError, QuantityFormat};
@@ -60,3 +62,12 @@ pub use service::{Service, ServicePort};
 pub use service_monitor::{MonitorEndpoint, MonitorPort, NamespaceSelector, ServiceMonitor};
 pub use settings::{ImageCommand, Settings, short_image_name};
 pub use workload::Deployment;
+
+/// Reading settings with account of what is wrong, for the crates whose configuration is no Kubernetes object.
+pub mod reading {
+    pub use crate::fields::{Fields, Report};
+    pub use crate::node::{Node, NodeValue};
+    pub use crate::prometheus::http_client::{read_settings as read_http_settings, read_tls};
+    pub use crate::prometheus::values::{duration, text, text_map, texts};
+    pub use crate::settings_file::read_settings_file;
+}

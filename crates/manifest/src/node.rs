@@ -10,33 +10,43 @@ use std::fmt;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) value: NodeValue,
-    pub(crate) line: u64,
-    pub(crate) column: u64,
+pub struct Node {
+    /// What stands there.
+    pub value: NodeValue,
+    /// The 1-based line it begins at.
+    pub line: u64,
+    /// The 1-based column it begins at.
+    pub column: u64,
 }
 
 /// What stands there.
 #[derive(Clone, Debug)]
-pub(crate) enum NodeValue {
+pub enum NodeValue {
+    /// Nothing.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A whole number.
     Integer(i64),
+    /// Any other number.
     Float(f64),
+    /// Text.
     Text(String),
+    /// A list.
     List(Vec<Node>),
+    /// A map, in the order it is written.
     Map(Vec<(Node, Node)>),
 }
 
 impl Node {
     /// The value of a key, when this is a map that has it.
-    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+    pub fn get(&self, key: &str) -> Option<&Self> {
         let NodeValue::Map(entries) = &self.value else { return None };
         entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
     }
 
     /// The text, when it is one.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.value {
             NodeValue::Text(text) => Some(text),
             _ => None,
@@ -44,12 +54,12 @@ impl Node {
     }
 
     /// Whether nothing stands there.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(self.value, NodeValue::Null)
     }
 
     /// The same as plain JSON, without places.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.value {
             NodeValue::Null => Value::Null,
@@ -68,7 +78,7 @@ impl Node {
     }
 
     /// A number that is the same for equal values, in whatever order keys are written (FNV-1a, 32 bit).
-    pub(crate) fn fingerprint(&self) -> u32 {
+    pub fn fingerprint(&self) -> u32 {
         let mut json = self.to_json();
         json.sort_all_objects();
         json.to_string()
@@ -77,7 +87,7 @@ impl Node {
     }
 
     /// How the value reads in a message: scalars as written, collections by their kind.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match &self.value {
             NodeValue::Null => "nothing".to_owned(),
             NodeValue::Bool(value) => format!("boolean {value}"),

@@ -20,14 +20,13 @@ pub use shown::shown_config;
 pub use target_file::parse_target_file;
 
 use crate::ManifestError;
-use crate::fields::{Fields, Report};
-use crate::node;
-use std::cell::RefCell;
+use crate::fields::Fields;
+use crate::settings_file::read_settings_file;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 pub use values::parse_bytes;
-use values::{duration, keep_as_written, limit, text, text_map, texts};
+use values::{duration, limit, text, text_map, texts};
 
 /// A checked prometheus.yml.
 #[derive(Clone, Debug)]
@@ -94,31 +93,15 @@ impl PrometheusConfig {
     /// # Errors
     /// All mistakes of the file.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<ManifestError>> {
-        let report = RefCell::new(Report { file: file.to_owned(), ..Report::default() });
-        let mut config = Self::empty();
-        for (index, document) in node::documents(file, text) {
-            match document {
-                Err(error) => report.borrow_mut().errors.push(error),
-                Ok(_) if index > 0 => {
-                    let error = ManifestError::new(file, "holds more than one YAML document");
-                    report.borrow_mut().errors.push(error.hint("one file is one configuration"));
-                }
-                Ok(mut node) => {
-                    keep_as_written(&mut node, text);
-                    if let Some(fields) = Fields::open(&node, "", &report) {
-                        config.read(&fields, Path::new(file).parent().unwrap_or(Path::new("")));
-                        fields.finish();
-                    }
-                }
-            }
-        }
-        let Report { mut errors, warnings, .. } = report.into_inner();
-        // what the Kubernetes API ignores with a warning, Prometheus refuses
-        let (unknown, warnings) = warnings.into_iter().partition(|w| w.message == UNKNOWN_FIELD);
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let read = |fields: &Fields<'_>| {
+            let mut config = Self::empty();
+            config.read(fields, folder);
+            config
+        };
+        let (mut config, warnings) = read_settings_file(file, text, false, read)?;
         config.warnings = warnings;
-        errors.extend(unknown.into_iter().map(refused));
-        errors.sort_by_key(|error| error.position);
-        if errors.is_empty() { Ok(config) } else { Err(errors) }
+        Ok(config)
     }
 
     fn empty() -> Self {
@@ -181,17 +164,6 @@ impl PrometheusConfig {
         warn_of(&storage, &["exemplars"]);
         storage.finish();
     }
-}
-
-/// How [`Fields::finish`] words a field that nobody asked for.
-const UNKNOWN_FIELD: &str = "unknown field, ignored";
-
-fn refused(mut error: ManifestError) -> ManifestError {
-    error.message = "unknown field".to_owned();
-    error
-        .hint
-        .get_or_insert_with(|| "see Prometheus's configuration reference for the fields it has".to_owned());
-    error
 }
 
 /// Sections beside scraping.

@@ -108,7 +108,10 @@ mod tests {
         let [found] = config.alerting.alertmanagers.as_slice() else { panic!("{config:?}") };
         let targets = ["a:9093", "b:9093"].map(|target| Labels::from_pairs([("__address__", target)]));
         let group = TargetGroup { source: "0".into(), labels: Labels::default(), targets: targets.to_vec() };
-        assert_eq!(*found, AlertmanagerConfig { static_configs: vec![group], ..AlertmanagerConfig::default() });
+        assert_eq!(
+            *found,
+            AlertmanagerConfig { static_configs: vec![group], ..AlertmanagerConfig::default() }
+        );
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     }
 

@@ -33,7 +33,7 @@ pub(super) fn read(fields: &Fields<'_>, folder: &Path, config: &mut ScrapeConfig
 }
 
 /// Reads the HTTP settings of what sends; relative paths of secrets and certificates are below `folder`.
-pub(crate) fn read_settings(fields: &Fields<'_>, folder: &Path) -> HttpSettings {
+pub fn read_settings(fields: &Fields<'_>, folder: &Path) -> HttpSettings {
     HttpSettings { tls: read_tls(fields, "tls_config", folder), ..read_all_but_tls(fields, folder) }
 }
 
@@ -53,7 +53,7 @@ fn read_all_but_tls(fields: &Fields<'_>, folder: &Path) -> HttpSettings {
 }
 
 /// Reads a section of TLS settings.
-pub(crate) fn read_tls(fields: &Fields<'_>, key: &'static str, folder: &Path) -> TlsConfig {
+pub fn read_tls(fields: &Fields<'_>, key: &'static str, folder: &Path) -> TlsConfig {
     let Some(section) = fields.section(key) else { return TlsConfig::default() };
     let config = TlsConfig {
         ca: secret(&section, "ca", "ca_file", folder),

@@ -3,10 +3,10 @@
 //! Input: the text of a file. Output: its groups, or all mistakes with their lines. It reads and watches no file.
 
 use super::values::{keep_as_written, text_map, texts};
-use super::{UNKNOWN_FIELD, refused};
 use crate::ManifestError;
 use crate::fields::{Fields, Report};
 use crate::node::{self, NodeValue};
+use crate::settings_file::{UNKNOWN_FIELD, refused};
 use std::cell::RefCell;
 use tidewatch_model::{Labels, TargetGroup};
 

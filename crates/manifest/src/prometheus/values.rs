@@ -11,7 +11,7 @@ use tidewatch_model::{RelabelAction, RelabelRule, parse_duration};
 const DURATION_HINT: &str = "write e.g. 30s, 5m, 1h30m (units y, w, d, h, m, s, ms, largest first)";
 
 /// A duration such as `30s`.
-pub(crate) fn duration(fields: &Fields<'_>, key: &'static str) -> Option<Duration> {
+pub fn duration(fields: &Fields<'_>, key: &'static str) -> Option<Duration> {
     let text = scalar(fields.raw(key)?);
     let parsed = text.as_deref().and_then(|text| parse_duration(text).ok());
     if parsed.is_none() {
@@ -95,7 +95,7 @@ pub(crate) fn scalar(node: &Node) -> Option<String> {
 }
 
 /// A text field in which numbers count as text.
-pub(crate) fn text(fields: &Fields<'_>, key: &'static str) -> Option<String> {
+pub fn text(fields: &Fields<'_>, key: &'static str) -> Option<String> {
     let node = fields.raw(key)?;
     let text = scalar(node);
     if text.is_none() {
@@ -105,7 +105,7 @@ pub(crate) fn text(fields: &Fields<'_>, key: &'static str) -> Option<String> {
 }
 
 /// A list of text in which numbers count as text.
-pub(crate) fn texts(fields: &Fields<'_>, key: &'static str) -> Vec<String> {
+pub fn texts(fields: &Fields<'_>, key: &'static str) -> Vec<String> {
     let Some(node) = fields.raw(key) else { return Vec::new() };
     let items = match &node.value {
         NodeValue::List(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>(),
@@ -118,7 +118,7 @@ pub(crate) fn texts(fields: &Fields<'_>, key: &'static str) -> Vec<String> {
 }
 
 /// A map of text in which numbers count as text.
-pub(crate) fn text_map(fields: &Fields<'_>, key: &'static str) -> BTreeMap<String, String> {
+pub fn text_map(fields: &Fields<'_>, key: &'static str) -> BTreeMap<String, String> {
     map(fields, key, "text", scalar)
 }
 
