@@ -1,8 +1,9 @@
 //! Grafana's HTTP API as far as dashboards need it.
 //!
 //! Input: the catalog of dashboards. Output: the list and the models for the UI and for scripts, one data source, and the
-//! Prometheus API once more below it, and annotations: scalings. Nothing can be saved: dashboards are files.
+//! Prometheus API once more below it, and annotations: scalings and alerts. Nothing can be saved: dashboards are files.
 
+mod alert_annotations;
 mod annotations;
 
 use crate::Shared;

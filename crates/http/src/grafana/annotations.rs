@@ -1,8 +1,9 @@
-//! Annotations of dashboards: every scaling, as Grafana's API lists them.
+//! Annotations of dashboards: every scaling and every time an alert fired, as Grafana's API lists them.
 //!
-//! Input: what the autoscalers scaled; `from` and `to` in milliseconds, `tags`, `limit`. Output: every change of a number of
-//! replicas with its reason, the latest first. Annotations cannot be made or changed here.
+//! Input: what the autoscalers scaled, the series of alerts; `from` and `to` in milliseconds, `tags`, `limit`. Output: every change of a
+//! number of replicas with its reason, and every alert from when to when, the latest first. Annotations cannot be made or changed here.
 
+use super::alert_annotations::{Firing, firing};
 use super::answer;
 use crate::Shared;
 use crate::kubernetes::number;
@@ -50,6 +51,14 @@ pub(super) async fn annotations(
     on_blocking_thread(move || {
         let scalings = shared.state.autoscaling.iter().flat_map(|source| source.scalings(range.0, range.1));
         let mut found: Vec<Annotation> = scalings.map(|scaling| annotation(&scaling)).collect();
+        let state = &shared.state;
+        match firing(&*state.store, range.0, range.1, state.clock.now()) {
+            Ok(alerts) => found.extend(alerts.into_iter().map(of_alert)),
+            Err(error) => {
+                let why = json!({ "message": format!("the series of alerts cannot be read: {error}") });
+                return answer(StatusCode::INTERNAL_SERVER_ERROR, &headers, &why);
+            }
+        }
         found.retain(|annotation| {
             let has = |tag: &String| annotation.tags.contains(tag);
             let tagged = if any { wanted.iter().any(has) } else { wanted.iter().all(has) };
@@ -80,5 +89,18 @@ fn annotation(scaling: &Scaling) -> Annotation {
         time_end: *time_ms,
         text: format!("{}: {from} → {to} replicas: {text}", target.name),
         tags: ["scaling".to_owned(), target.namespace.clone(), target.name.clone()],
+    }
+}
+
+fn of_alert(alert: Firing) -> Annotation {
+    let Firing { name, labels, from, to } = alert;
+    Annotation {
+        id: number(&["alert", &name, &labels, &from.to_string()]),
+        alert_id: 0,
+        panel_id: 0,
+        time: from,
+        time_end: to,
+        text: format!("{name} fires: {labels}"),
+        tags: ["alert".to_owned(), name, "firing".to_owned()],
     }
 }
