@@ -5,6 +5,7 @@
 
 use crate::endpoints;
 use crate::events::{About, Events};
+use crate::eviction::EvictionThresholds;
 use crate::guard::Guard;
 use crate::launch;
 use crate::network::Network;
@@ -42,6 +43,8 @@ pub(crate) struct Cluster {
     pub(crate) settings_folder: PathBuf,
     pub(crate) bin_folder: PathBuf,
     pub(crate) data_folder: PathBuf,
+    /// When the node is under pressure.
+    pub(crate) eviction: EvictionThresholds,
     /// Marks the processes of this instance.
     pub(crate) instance: String,
     pub(crate) started_ms: i64,

@@ -141,6 +141,14 @@ pub enum RuntimeError {
         /// What the operating system says.
         source_text: String,
     },
+    /// A threshold of the node that cannot be read.
+    #[error("eviction threshold {text:?}: {reason}; hint: write e.g. memory.available<500Mi")]
+    Eviction {
+        /// The threshold as it was written.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// More replicas than one machine is let run.
     #[error("cannot scale {name} to {replicas} replicas; hint: at most {most} run on one machine")]
     TooManyReplicas {

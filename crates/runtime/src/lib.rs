@@ -29,6 +29,7 @@ mod dapr;
 mod data_folder;
 mod endpoints;
 mod environment;
+mod eviction;
 mod hook;
 mod inventory;
 mod kafka;
@@ -52,6 +53,7 @@ mod runtime;
 
 pub use error::RuntimeError;
 pub use events::RuntimeEvent;
+pub use eviction::EvictionThresholds;
 pub use guard::{GuardCommand, run_guard};
 pub use inventory::{DeploymentStatus, NodeStatus};
 pub use open_files::raise_open_file_limit;

@@ -5,6 +5,7 @@
 
 use crate::cluster::{Cluster, Node, now_ms};
 use crate::events::{About, RuntimeEvent};
+use crate::eviction::EvictionThresholds;
 use crate::guard::{Guard, GuardCommand, kill_marked};
 use crate::inventory::{self, DeploymentStatus, NodeStatus};
 use crate::network::Network;
@@ -53,6 +54,8 @@ pub struct RuntimeSpec {
     pub external: Vec<ExternalService>,
     /// The node's name; the machine's name when empty.
     pub node_name: String,
+    /// When the node is under pressure.
+    pub eviction: EvictionThresholds,
     /// How to start the guard; without one, grandchildren survive a SIGKILL of this process.
     pub guard: Option<GuardCommand>,
 }
@@ -110,6 +113,7 @@ impl Runtime {
             settings_folder: absolute(&spec.settings_folder),
             bin_folder: absolute(&spec.bin_folder),
             data_folder,
+            eviction: spec.eviction,
             instance,
             started_ms: now_ms(),
             node: node(spec.node_name, &network),

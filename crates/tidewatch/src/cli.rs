@@ -4,10 +4,12 @@
 
 use crate::autoscale::AutoscaleArgs;
 use crate::broker::BrokerArgs;
+use crate::fault::FaultArgs;
 use crate::load_args::LoadArgs;
 use crate::scaling_args::ScalingArgs;
 use crate::sidecar::SidecarArgs;
 use crate::simulate_args::SimulateArgs;
+use crate::slo::SloArgs;
 use crate::trace_args::TraceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidewatch_model::format_duration;
 use tidewatch_promql::EngineOptions;
+use tidewatch_runtime::EvictionThresholds;
 
 /// Monitoring and autoscaling of a Kubernetes application, on one machine.
 #[derive(Debug, Parser)]
@@ -61,6 +64,12 @@ pub(crate) enum Command {
     ///
     /// Constant, ramped or stepped arrival rates on this machine; the report has percentiles, a plot and errors by kind.
     Load(Box<LoadArgs>),
+    /// Break pods of the application on demand, for a bounded time: errors, latency, crashes, load, leaks, a stopped consumer
+    ///
+    /// The stack must have been started with `tidewatch up --enable-faults`. Every fault undoes itself.
+    Fault(FaultArgs),
+    /// Turn service level objectives into recording rules and burn-rate alerts
+    Slo(SloArgs),
     /// Run a Kafka-compatible broker
     ///
     /// One node without replication for development and tests: any Kafka client works. `up` runs one for each Kafka object.
@@ -120,6 +129,14 @@ pub(crate) struct UpArgs {
     /// Which Kafka is watched: HOST:PORT of any of its brokers; repeatable. Default: the one that runs here
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]
     pub(crate) kafka_bootstrap: Vec<String>,
+
+    /// Let pods cause faults on demand (`tidewatch fault`): sets FAULTS_ENABLED=true in those whose image tidewatch.yaml names
+    #[arg(long)]
+    pub(crate) enable_faults: bool,
+
+    /// When the node says that it is under pressure, as for the kubelet: memory.available<500Mi,nodefs.available<10%
+    #[arg(long, value_name = "SIGNAL<AMOUNT,…", default_value = "memory.available<100Mi,nodefs.available<10%", value_parser = parse_eviction)]
+    pub(crate) eviction_hard: EvictionThresholds,
 
     /// Switches something on by its name in Prometheus: promql-experimental-functions
     #[arg(long = "enable-feature", value_name = "NAME", value_delimiter = ',')]
@@ -330,6 +347,10 @@ pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} is not HOST:PORT; hint: write e.g. localhost:9092"));
     }
     Ok(text.to_owned())
+}
+
+fn parse_eviction(text: &str) -> Result<EvictionThresholds, String> {
+    text.parse().map_err(|error: tidewatch_runtime::RuntimeError| error.to_string())
 }
 
 fn parse_expose(text: &str) -> Result<(String, u16), String> {

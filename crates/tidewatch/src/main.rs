@@ -27,9 +27,13 @@ mod simulate;
 mod simulate_args;
 mod simulate_print;
 
+mod fault;
+
 mod load;
 mod load_args;
 mod load_print;
+
+mod slo;
 
 mod plot;
 mod query;
@@ -69,6 +73,8 @@ fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> 
         Command::Autoscale(args) => on_runtime(autoscale::run(args)),
         Command::Simulate(args) => on_runtime(simulate::run(args)),
         Command::Load(args) => load::run(args),
+        Command::Fault(args) => on_runtime(fault::run(args)),
+        Command::Slo(args) => slo::run(args),
         Command::Broker(args) => logged(&args.log, broker::run(args)),
         Command::Sidecar(args) => {
             let format = if args.log_as_json { LogFormat::Json } else { LogFormat::Text };

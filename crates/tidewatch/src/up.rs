@@ -6,6 +6,7 @@
 use crate::addresses::{Addresses, TraceAddresses};
 use crate::cli::UpArgs;
 use crate::failure::Failure;
+use crate::fault;
 use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::{Snapshot, StatusLine, table};
@@ -76,12 +77,15 @@ async fn another_stop(signals: &mut Signals) {
     while signals.next().await != Wish::Stop {}
 }
 
-fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
+fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::from_error(&e))?;
     let defaults = MonitorDefaults { interval: SCRAPE_INTERVAL, ..MonitorDefaults::default() };
     let (monitors, refused) = monitor_jobs(&spec.manifests.service_monitors, defaults);
     for error in refused {
         eprintln!("{error}");
+    }
+    if args.enable_faults {
+        fault::enable(&mut spec.settings);
     }
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
@@ -93,6 +97,7 @@ fn pipeline_spec(args: &UpArgs, spec: UpSpec) -> Result<PipelineSpec, Failure> {
         program: program.clone(),
         external: Vec::new(),
         node_name: String::new(),
+        eviction: args.eviction_hard,
         guard: Some(GuardCommand { program, args: vec!["guard".to_owned()] }),
     };
     let everything =

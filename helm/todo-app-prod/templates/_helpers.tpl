@@ -140,6 +140,13 @@ spec:
               value: {{ . | quote }}
             {{- end }}
             {{- end }}
+            {{- if $root.Values.faults.enabled }}
+            - name: FAULTS_ENABLED
+              value: "true"
+            # Outlives a restart of the container, so that a crash on demand can go on.
+            - name: FAULTS_STATE_DIR
+              value: /tmp
+            {{- end }}
             {{- range .env }}
             - name: {{ .name }}
               value: {{ .value | quote }}

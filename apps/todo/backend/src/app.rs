@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use todo_telemetry::{
-    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, Tracer,
+    Database, Faults, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, Tracer,
     health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
@@ -37,6 +37,7 @@ pub struct App {
     database: Database,
     lifecycle: Lifecycle,
     registry: Arc<Registry>,
+    faults: Faults,
     api: Arc<Api>,
     relay: RelayTask,
     http: Option<HttpMetrics>,
@@ -71,8 +72,11 @@ impl App {
         let (handle, relay) = start_relay(outbox, publisher, gauges, events, lifecycle.clone());
         let metrics = measured.then(|| TaskMetrics::register(&mut registry));
         let http = measured.then(|| HttpMetrics::register(&mut registry));
+        let faults = &settings.listen.faults;
+        let faults = measured.then(|| Faults::start(faults, None, &mut registry)).unwrap_or_else(Faults::off);
         let api = Arc::new(Api { store: TaskStore::new(database.clone(), handle), metrics });
-        Ok(Self { database, lifecycle, registry: Arc::new(registry), api, relay, http, traces })
+        let registry = Arc::new(registry);
+        Ok(Self { database, lifecycle, registry, faults, api, relay, http, traces })
     }
 
     /// The routes that people and probes use.
@@ -82,7 +86,7 @@ impl App {
             let database = database.clone();
             Box::pin(async move { database.ping().await.map_err(|error| error.to_string()) })
         });
-        let routes = Routes::new(self.http.as_ref());
+        let routes = Routes::new(self.http.as_ref()).with_faults(&self.faults);
         let routes = match &self.traces {
             Some(traces) => routes.traced(traces.tracer()),
             None => routes,
@@ -92,9 +96,9 @@ impl App {
             .finish(Arc::clone(&self.api))
     }
 
-    /// The route that Prometheus uses.
+    /// The route that Prometheus uses, and those by which faults are caused.
     pub fn metrics_router(&self) -> Router {
-        metrics_routes(Arc::clone(&self.registry))
+        metrics_routes(Arc::clone(&self.registry), &self.faults)
     }
 
     /// Brings the database to this release's schema, then declares the process ready. A database that is away is awaited in

@@ -28,6 +28,9 @@ use crate::{
 
 const MAX_LIMIT: i64 = 200;
 
+/// The route that takes events.
+pub(crate) const EVENTS: &str = "/events/tasks";
+
 /// What the handlers share.
 pub(crate) struct Api {
     pub(crate) store: ActivityStore,
@@ -45,7 +48,7 @@ struct Page {
 /// Adds the event and feed routes, each with what it may answer.
 pub(crate) fn activity_routes(routes: Routes<Arc<Api>>) -> Routes<Arc<Api>> {
     routes
-        .route("/events/tasks", post(consume), &[(Method::POST, &[200, 400, 408, 503])])
+        .route(EVENTS, post(consume), &[(Method::POST, &[200, 400, 408, 503])])
         .uncounted(Router::new().route("/dapr/subscribe", get(subscriptions)))
         .route("/api/activity", get(feed), &[(Method::GET, &[200, 400, 503])])
 }

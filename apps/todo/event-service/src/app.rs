@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use todo_telemetry::{
-    Database, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, health_routes,
-    metrics_routes, new_registry, prepare_database, stop_signal,
+    Database, Faults, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline,
+    health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
 use crate::{
     EventServiceSettings, Result,
-    api::{Api, activity_routes},
+    api::{Api, EVENTS, activity_routes},
     metrics::EventMetrics,
     schema::SCHEMA,
     store::ActivityStore,
@@ -30,6 +30,7 @@ pub async fn run(settings: EventServiceSettings) -> Result<ServeOutcome> {
     let metrics = EventMetrics::register(&mut registry);
     let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
     let traces = TracePipeline::start(tracing, "event-service", version, &mut registry)?;
+    let faults = Faults::start(&settings.listen.faults, Some(EVENTS), &mut registry);
     let lifecycle = Lifecycle::new();
 
     let listeners = Listeners::bind(&settings.listen).await?;
@@ -41,10 +42,11 @@ pub async fn run(settings: EventServiceSettings) -> Result<ServeOutcome> {
         Box::pin(async move { database.ping().await.map_err(|error| error.to_string()) })
     });
     let store = ActivityStore::new(database.clone(), settings.activity_limit);
-    let requests = activity_routes(Routes::new(Some(&http)).traced(traces.tracer()))
+    let requests = activity_routes(Routes::new(Some(&http)).traced(traces.tracer()).with_faults(&faults))
         .uncounted(health_routes(lifecycle.clone(), Some(probe)))
         .finish(Arc::new(Api { store, metrics, subscription: settings.subscription }));
-    let outcome = listeners.serve(requests, metrics_routes(Arc::new(registry)), lifecycle, stop).await;
+    let metrics = metrics_routes(Arc::new(registry), &faults);
+    let outcome = listeners.serve(requests, metrics, lifecycle, stop).await;
     database.close().await;
     traces.close(settings.listen.shutdown_timeout).await;
     tracing::info!("stopped");

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use todo_telemetry::{
-    HttpMetrics, Lifecycle, Listeners, Routes, ServeOutcome, TracePipeline, health_routes, metrics_routes,
-    new_registry, stop_signal,
+    Faults, HttpMetrics, Lifecycle, Listeners, Routes, ServeOutcome, TracePipeline, health_routes,
+    metrics_routes, new_registry, stop_signal,
 };
 
 use crate::{
@@ -26,13 +26,16 @@ pub async fn run(settings: FrontendSettings) -> Result<ServeOutcome> {
     let http = HttpMetrics::register(&mut registry);
     let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
     let traces = TracePipeline::start(tracing, "todo-frontend", version, &mut registry)?;
+    let faults = Faults::start(&settings.listen.faults, None, &mut registry);
     let lifecycle = Lifecycle::new();
-    let routes = proxy_routes(page_routes(Routes::new(Some(&http)).traced(traces.tracer())));
+    let routes =
+        proxy_routes(page_routes(Routes::new(Some(&http)).traced(traces.tracer()).with_faults(&faults)));
     let requests = routes.uncounted(health_routes(lifecycle.clone(), None)).finish(Proxy::new(&settings));
 
     let listeners = Listeners::bind(&settings.listen).await?;
     lifecycle.ready();
-    let outcome = listeners.serve(requests, metrics_routes(Arc::new(registry)), lifecycle, stop).await;
+    let metrics = metrics_routes(Arc::new(registry), &faults);
+    let outcome = listeners.serve(requests, metrics, lifecycle, stop).await;
     traces.close(settings.listen.shutdown_timeout).await;
     tracing::info!("stopped");
     Ok(outcome)

@@ -14,7 +14,7 @@ use axum::{
 };
 use prometheus_client::{encoding::text, registry::Registry};
 
-use crate::{Problem, process_metrics::ProcessMetrics};
+use crate::{Faults, Problem, fault_routes::fault_routes, process_metrics::ProcessMetrics};
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,15 +26,22 @@ pub fn new_registry() -> Registry {
     registry
 }
 
-/// A router with the one route `GET /metrics`.
-pub fn metrics_routes(registry: Arc<Registry>) -> Router {
+/// A router with the route `GET /metrics`, and those by which faults are caused.
+pub fn metrics_routes(registry: Arc<Registry>, faults: &Faults) -> Router {
     Router::new()
         .route("/metrics", get(exposition))
-        .fallback(async || Problem::not_found("only /metrics is served on this port"))
-        .with_state(registry)
+        .with_state((registry, faults.clone()))
+        .merge(fault_routes(faults))
+        .fallback(async || Problem::not_found("only /metrics and /faults are served on this port"))
 }
 
-async fn exposition(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Response {
+async fn exposition(
+    State((registry, faults)): State<(Arc<Registry>, Faults)>,
+    headers: HeaderMap,
+) -> Response {
+    if faults.breaks_metrics() {
+        return ([(header::CONTENT_TYPE, TEXT)], "this page is broken on demand {\n").into_response();
+    }
     let mut body = String::with_capacity(32 * 1024);
     if text::encode(&mut body, &registry).is_err() {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

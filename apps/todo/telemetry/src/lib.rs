@@ -64,6 +64,13 @@ mod problem;
 mod http_metrics;
 mod server_span;
 
+mod fault;
+mod fault_memory;
+mod fault_work;
+mod faults;
+
+mod fault_routes;
+
 mod observe;
 mod routes;
 
@@ -101,6 +108,7 @@ pub use current_context::{InContext, in_context, in_current_context};
 pub use database::{Database, DatabaseKind};
 pub use error::{Error, Result};
 pub use exposition::{metrics_routes, new_registry};
+pub use faults::{FaultSettings, Faults};
 pub use health::{Probe, health_routes};
 pub use http_metrics::{HttpMetrics, LATENCY_BUCKETS};
 pub use json_body::{check_declared_length, discard, read_json};

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{Method, StatusCode},
+    middleware::from_fn_with_state,
     routing::{MethodRouter, any},
 };
 
 use crate::{
-    HttpMetrics, Problem, Tracer, http_metrics::RouteMetrics, observe::ObserveLayer, server_span::RouteTraces,
+    Faults, HttpMetrics, Problem, Tracer, fault_routes, http_metrics::RouteMetrics, observe::ObserveLayer,
+    server_span::RouteTraces,
 };
 
 /// Value of the label `endpoint` for every path that no route has.
@@ -24,17 +26,23 @@ pub struct Routes<S> {
     router: Router<S>,
     metrics: Option<HttpMetrics>,
     tracer: Option<Tracer>,
+    faults: Faults,
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Starts a router. Without `metrics` its requests are not counted: only benchmarks ask for that.
     pub fn new(metrics: Option<&HttpMetrics>) -> Self {
-        Self { router: Router::new(), metrics: metrics.cloned(), tracer: None }
+        Self { router: Router::new(), metrics: metrics.cloned(), tracer: None, faults: Faults::off() }
     }
 
     /// Has `tracer` begin a span for every request to the routes added from here on.
     pub fn traced(self, tracer: &Tracer) -> Self {
         Self { tracer: Some(tracer.clone()), ..self }
+    }
+
+    /// Lets requests to the routes added from here on meet the faults that are active, within what is counted, timed and traced.
+    pub fn with_faults(self, faults: &Faults) -> Self {
+        Self { faults: faults.clone(), ..self }
     }
 
     /// Adds a route. `endpoint` is both the path template and the label value; `answers` lists the statuses each method may
@@ -55,6 +63,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 format!("{method} is not possible here; hint: use {allowed}"),
             )
         });
+        let handlers = if self.faults.enabled() {
+            let state = (self.faults.clone(), endpoint);
+            handlers.layer(from_fn_with_state(state, fault_routes::meet))
+        } else {
+            handlers
+        };
         let layer = self.layer(endpoint, answers, StatusCode::METHOD_NOT_ALLOWED);
         self.router = self.router.route(endpoint, handlers.layer(layer));
         self

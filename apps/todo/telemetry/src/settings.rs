@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{BaseUrl, Error, LogLevel, Result, TraceSettings};
+use crate::{BaseUrl, Error, FaultSettings, LogLevel, Result, TraceSettings};
 
 /// A snapshot of environment variables.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +145,8 @@ pub struct ListenSettings {
     pub log_level: LogLevel,
     /// Which traces are recorded and where they go: `OTEL_*`.
     pub tracing: TraceSettings,
+    /// Whether faults may be caused on demand: `FAULTS_*`.
+    pub faults: FaultSettings,
 }
 
 impl ListenSettings {
@@ -161,6 +163,7 @@ impl ListenSettings {
             shutdown_timeout: environment.milliseconds("SHUTDOWN_TIMEOUT_MS", 20_000, 0..=600_000)?,
             log_level: environment.log_level()?,
             tracing: TraceSettings::from_environment(environment)?,
+            faults: FaultSettings::from_environment(environment)?,
         })
     }
 }

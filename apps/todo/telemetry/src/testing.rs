@@ -146,6 +146,18 @@ impl Running {
         self.send(request.expect("a request")).await
     }
 
+    /// Sends JSON, or nothing for `Value::Null`, to the port for metrics.
+    pub async fn manage(&self, method: &str, path: &str, body: Value) -> Answer {
+        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.metrics_address));
+        let request = match body {
+            Value::Null => request.body(Body::empty()),
+            body => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
+            }
+        };
+        self.send(request.expect("a request")).await
+    }
+
     /// Sends any request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         exchange(&self.client, request).await.expect("an answer")

@@ -64,12 +64,13 @@ impl Page<'_> {
 
     fn node_conditions(&mut self) {
         let name_label = ("node", self.cluster.node.name.as_str());
-        // What the kubelet calls pressure: less than 100 MiB of memory, a full disk below the pods, no pids.
-        let pressure = crate::node_exporter::available_memory_bytes() < 100 << 20;
-        let full = rustix::fs::statvfs(&self.cluster.data_folder)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(10) < disk.f_blocks);
-        let conditions =
-            [("Ready", true), ("MemoryPressure", pressure), ("DiskPressure", full), ("PIDPressure", false)];
+        let eviction = &self.cluster.eviction;
+        let conditions = [
+            ("Ready", true),
+            ("MemoryPressure", eviction.memory_pressure()),
+            ("DiskPressure", eviction.disk_pressure(&self.cluster.data_folder)),
+            ("PIDPressure", false),
+        ];
         self.family(
             "kube_node_status_condition",
             "The condition of a cluster node.",

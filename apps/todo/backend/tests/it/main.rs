@@ -10,6 +10,7 @@ mod chaos;
 mod crud;
 mod drain;
 mod events;
+mod faults;
 mod measured;
 mod refusals;
 mod replicas;

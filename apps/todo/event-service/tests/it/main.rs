@@ -5,6 +5,7 @@
 // The lint knows test functions, not what they call.
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod feed;
 mod received;
 mod starting;
