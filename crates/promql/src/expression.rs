@@ -2,12 +2,13 @@
 //!
 //! Input: a query or a `match[]` argument. Output: its type, canonical text, selectors and functions.
 
-use crate::ast::{DurationNode, Expr, Node, ValueType};
+use crate::ast::{DurationExpr, DurationNode, Expr, Node, ValueType};
 use crate::check::check;
 use crate::parser::{Features, mistake, parse_syntax};
 use crate::pretty::pretty;
 use crate::{QueryError, functions};
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 use tidewatch_model::Matcher;
 
@@ -54,6 +55,27 @@ impl Expression {
         found
     }
 
+    /// The durations written as ranges, steps and offsets of selectors and subqueries, each with its place in the text (byte offsets), in
+    /// reading order. A sign stays outside; durations that are numbers of the calculation are left out.
+    pub fn written_durations(&self) -> Vec<(Range<usize>, Duration)> {
+        let mut found = Vec::new();
+        visit(&self.expr, &mut |expr| match &expr.node {
+            Node::Vector(selector) => written_in(selector.shift.offset.as_ref(), &self.query, &mut found),
+            Node::Matrix(selector, range) => {
+                written_in(Some(range), &self.query, &mut found);
+                written_in(selector.shift.offset.as_ref(), &self.query, &mut found);
+            }
+            Node::Subquery(subquery) => {
+                for part in [Some(&subquery.range), subquery.step.as_ref(), subquery.shift.offset.as_ref()] {
+                    written_in(part, &self.query, &mut found);
+                }
+            }
+            _ => {}
+        });
+        found.sort_by_key(|(place, _)| place.start);
+        found
+    }
+
     /// The names of the functions it calls, sorted, each once.
     pub fn functions(&self) -> Vec<&'static str> {
         let mut found = Vec::new();
@@ -65,6 +87,25 @@ impl Expression {
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+fn written_in(duration: Option<&DurationExpr>, query: &str, found: &mut Vec<(Range<usize>, Duration)>) {
+    let Some(duration) = duration else { return };
+    match &duration.node {
+        DurationNode::Literal { seconds, .. } => {
+            let written = query.get(duration.start..duration.end).unwrap_or_default();
+            let outside = written.len() - written.trim_start_matches(['-', '+', ' ']).len();
+            if let Ok(length) = Duration::try_from_secs_f64(seconds.abs()) {
+                found.push((duration.start + outside..duration.end, length));
+            }
+        }
+        DurationNode::Negative(inner) | DurationNode::Positive(inner) => written_in(Some(inner), query, found),
+        DurationNode::Binary(_, left, right) => {
+            written_in(Some(left), query, found);
+            written_in(Some(right), query, found);
+        }
+        DurationNode::Step | DurationNode::Range => {}
     }
 }
 
@@ -154,6 +195,23 @@ mod tests {
         check("{\"a.b\"}", "{__name__=\"a.b\"}");
         check("x == bool 017", "x == bool 15");
         check("sum without() (x)", "sum without () (x)");
+    }
+
+    #[test]
+    fn tells_where_durations_are_written() {
+        let check = |query: &str, expected: &[(&str, u64)]| {
+            let found = parse(query).unwrap().written_durations();
+            let found: Vec<(&str, u64)> =
+                found.into_iter().map(|(place, length)| (&query[place], length.as_secs())).collect();
+            assert_eq!(found, expected, "{query}");
+        };
+        check("up == 5", &[]);
+        check("rate(x[5m]) / rate(y[ 1h ] offset 30s)", &[("5m", 300), ("1h", 3600), ("30s", 30)]);
+        check("x offset -5m", &[("5m", 300)]);
+        check("max_over_time(rate(x[2m])[1h:1m] offset 1d)", &[("2m", 120), ("1h", 3600), ("1m", 60), ("1d", 86_400)]);
+        check("x[5m + 2 * 30s]", &[("5m", 300), ("2", 2), ("30s", 30)]);
+        check("x[300]", &[("300", 300)]);
+        check("predict_linear(x[6h], 4 * 3600) + 5m", &[("6h", 21_600)]);
     }
 
     #[test]

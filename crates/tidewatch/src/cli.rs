@@ -122,6 +122,10 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
 
+    /// How often targets are scraped that say nothing of it, and the pages that stand for a cluster's
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = scrape_interval)]
+    pub(crate) scrape_interval: Duration,
+
     /// How replicas follow load.
     #[command(flatten)]
     pub(crate) scaling: ScalingArgs,
@@ -347,6 +351,14 @@ pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} is not HOST:PORT; hint: write e.g. localhost:9092"));
     }
     Ok(text.to_owned())
+}
+
+fn scrape_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    match interval.is_zero() {
+        true => Err("an interval of 0 never ends; hint: write e.g. 30s".to_owned()),
+        false => Ok(interval),
+    }
 }
 
 fn parse_eviction(text: &str) -> Result<EvictionThresholds, String> {

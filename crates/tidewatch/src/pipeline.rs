@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewatch_broker::{Exporter, ExporterOptions};
-use tidewatch_config::{PlatformAddresses, controller_job, kafka_exporter_job, platform_jobs};
+use tidewatch_config::{PlatformAddresses, SCRAPE_INTERVAL, controller_job, kafka_exporter_job, platform_jobs};
 use tidewatch_dashboard::Catalog;
 use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
 use tidewatch_http::{
@@ -54,6 +54,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) runtime: Option<RuntimeSpec>,
     /// How their replicas follow load; without it they stay as they start.
     pub(crate) scaling: Option<ScalingSpec>,
+    /// How often the pages that stand for a cluster's are scraped.
+    pub(crate) scrape_interval: Duration,
     /// Jobs of a prometheus.yml.
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     /// Jobs of ServiceMonitors.
@@ -157,6 +159,7 @@ impl Pipeline {
             platform.extend(runtime.iter().flat_map(|_| platform_jobs(&served)));
             platform.extend(spec.scaling.iter().map(|_| controller_job(&served)));
             platform.extend(kafka.iter().map(|kafka| kafka_exporter_job(&served, &kafka.namespace)));
+            platform.iter_mut().for_each(|job| at_pace(job, spec.scrape_interval));
         }
         let configs = [spec.scrape_configs, platform.clone()].concat();
         let endpoints = runtime.as_ref().map(|runtime| runtime.endpoints());
@@ -304,6 +307,13 @@ fn collector(trace_addresses: &[SocketAddr]) -> ExternalService {
         [4317, 4318, 16686, 5778].into_iter().zip(trace_addresses.iter().map(SocketAddr::port)).collect();
     let ip = trace_addresses.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), SocketAddr::ip);
     ExternalService { namespace: "monitoring".to_owned(), name: "jaeger".to_owned(), ip, ports }
+}
+
+/// Scrapes a job as many times as often as the usual interval is longer than the one asked for.
+fn at_pace(job: &mut ScrapeConfig, interval: Duration) {
+    let pace = interval.div_duration_f64(SCRAPE_INTERVAL);
+    job.scrape_interval = job.scrape_interval.mul_f64(pace);
+    job.scrape_timeout = job.scrape_timeout.min(job.scrape_interval);
 }
 
 /// The pages of kube-state-metrics, cAdvisor and node-exporter have a listener of their own, at any free port.

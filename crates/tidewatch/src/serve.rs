@@ -94,6 +94,7 @@ fn pipeline_spec(
         runtime: None,
         scaling: None,
         engine: args.query.engine(spec.prometheus.global.evaluation_interval, &args.features),
+        scrape_interval: tidewatch_config::SCRAPE_INTERVAL,
         scrape_configs: spec.prometheus.scrape_configs,
         monitors: Vec::new(),
         dashboards: spec.dashboards,

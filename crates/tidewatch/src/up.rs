@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidewatch_config::{SCRAPE_INTERVAL, UpInput, UpSpec, up_spec};
+use tidewatch_config::{UpInput, UpSpec, up_spec};
 use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs, not_scraped};
 use tidewatch_http::{ListenerSpec, Serves};
 use tidewatch_runtime::{GuardCommand, RuntimeEvent, RuntimeSpec};
@@ -79,7 +79,7 @@ async fn another_stop(signals: &mut Signals) {
 
 fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::from_error(&e))?;
-    let defaults = MonitorDefaults { interval: SCRAPE_INTERVAL, ..MonitorDefaults::default() };
+    let defaults = MonitorDefaults { interval: args.scrape_interval, ..MonitorDefaults::default() };
     let (monitors, refused) = monitor_jobs(&spec.manifests.service_monitors, defaults);
     for error in refused {
         eprintln!("{error}");
@@ -119,10 +119,11 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         },
         runtime: Some(runtime),
         scaling: args.scaling.spec(),
+        scrape_interval: args.scrape_interval,
         scrape_configs: Vec::new(),
         monitors,
         dashboards: spec.dashboards,
-        engine: args.query.engine(SCRAPE_INTERVAL, &args.features),
+        engine: args.query.engine(args.scrape_interval, &args.features),
         query_limits: args.query.limits(),
         flags: flags(args),
         config_text: String::new(),
