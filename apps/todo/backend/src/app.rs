@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use todo_telemetry::{
-    Database, Faults, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline, Tracer,
-    health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
+    Database, FaultSurface, Faults, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome,
+    TracePipeline, Tracer, health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
 use crate::{
@@ -66,14 +66,18 @@ impl App {
             gauges.register(&mut registry);
         }
         let events = measured.then(|| EventMetrics::register(&mut registry));
+        let surface = FaultSurface { consumes: None, publishes: settings.publishing.is_some() };
+        let faults = &settings.listen.faults;
+        let faults = measured.then(|| Faults::start(faults, surface, &mut registry));
+        let faults = faults.unwrap_or_else(Faults::off);
         let publisher = settings.publishing.clone();
-        let publisher = publisher.map(|settings| Publisher::new(settings, tracer, events.clone()));
+        let publisher =
+            publisher.map(|settings| Publisher::new(settings, tracer, events.clone(), faults.clone()));
         let outbox = Outbox::new(database.clone());
+        tokio::spawn(undo_refusals(faults.clone(), outbox.clone()));
         let (handle, relay) = start_relay(outbox, publisher, gauges, events, lifecycle.clone());
         let metrics = measured.then(|| TaskMetrics::register(&mut registry));
         let http = measured.then(|| HttpMetrics::register(&mut registry));
-        let faults = &settings.listen.faults;
-        let faults = measured.then(|| Faults::start(faults, None, &mut registry)).unwrap_or_else(Faults::off);
         let api = Arc::new(Api { store: TaskStore::new(database.clone(), handle), metrics });
         let registry = Arc::new(registry);
         Ok(Self { database, lifecycle, registry, faults, api, relay, http, traces })
@@ -116,6 +120,17 @@ impl App {
         self.database.close().await;
         if let Some(traces) = &self.traces {
             traces.close(longest).await;
+        }
+    }
+}
+
+/// Offers again what was refused because events were malformed on demand: a fault that is undone leaves nothing behind.
+async fn undo_refusals(faults: Faults, outbox: Outbox) {
+    loop {
+        faults.events_well_formed_again().await;
+        match outbox.offer_again().await {
+            Ok(events) => tracing::info!(events, "refused events are offered again"),
+            Err(error) => tracing::error!(%error, "refused events could not be offered again"),
         }
     }
 }

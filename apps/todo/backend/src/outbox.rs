@@ -69,6 +69,7 @@ const TAKE_OUT: &str =
 const SET_ASIDE: &str = "INSERT INTO task_outbox_refused \
                          (id, event_id, event_type, task_id, body, traceparent, tracestate, attempts, created_at, \
                          refused_at, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id";
+const TAKE_BACK: &str = concat!("DELETE FROM task_outbox_refused RETURNING created_at, ", columns!());
 const COUNT: &str = "SELECT (SELECT COUNT(*) FROM task_outbox), \
                      (SELECT created_at FROM task_outbox ORDER BY id LIMIT 1), \
                      (SELECT COUNT(*) FROM task_outbox_refused)";
@@ -192,6 +193,20 @@ impl Outbox {
         transaction.rows(QueryType::Insert, aside).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Offers again, in the order in which they were made, all events that were set aside. Gives how many.
+    pub(crate) async fn offer_again(&self) -> Result<usize> {
+        let mut transaction = self.database.begin().await?;
+        let mut rows = transaction.rows(QueryType::Delete, query(TAKE_BACK)).await?;
+        rows.sort_by_key(|row| column::<i64>(row, 1).unwrap_or_default());
+        for row in &rows {
+            let made = Timestamp(column(row, 0)?);
+            let Claimed { event, .. } = read(row, 1, 0)?;
+            transaction.rows(QueryType::Insert, self.insertion(&event, made, false)).await?;
+        }
+        transaction.commit().await?;
+        Ok(rows.len())
     }
 
     /// Counts the rows of all replicas.

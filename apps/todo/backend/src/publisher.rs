@@ -12,7 +12,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use todo_telemetry::{HttpClient, Operation, SpanKind, TraceContext, Tracer, http_client};
+use todo_telemetry::{Faults, HttpClient, Operation, SpanKind, TraceContext, Tracer, http_client};
 
 use crate::{PublishSettings, event::TaskEvent, metrics::EventMetrics};
 
@@ -41,12 +41,18 @@ pub(crate) struct Publisher {
     tracer: Tracer,
     operation: Operation,
     metrics: Option<EventMetrics>,
+    faults: Faults,
 }
 
 impl Publisher {
-    pub(crate) fn new(settings: PublishSettings, tracer: Tracer, metrics: Option<EventMetrics>) -> Self {
+    pub(crate) fn new(
+        settings: PublishSettings,
+        tracer: Tracer,
+        metrics: Option<EventMetrics>,
+        faults: Faults,
+    ) -> Self {
         let operation = tracer.operation(&format!("send {}", settings.topic), SpanKind::Producer);
-        Self { client: http_client(Duration::from_secs(2)), settings, tracer, operation, metrics }
+        Self { client: http_client(Duration::from_secs(2)), settings, tracer, operation, metrics, faults }
     }
 
     /// Offers `event` once.
@@ -98,11 +104,15 @@ impl Publisher {
         let PublishSettings { sidecar, pubsub, topic, api_token } = &self.settings;
         let key = event.task_id;
         let address = sidecar.join(&format!("/v1.0/publish/{pubsub}/{topic}?metadata.partitionKey={key}"))?;
+        let body = match self.faults.malforms_events() {
+            true => Body::from("malformed on demand"),
+            false => Body::from(event.body_in(context)),
+        };
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(address)
             .header(header::CONTENT_TYPE, "application/cloudevents+json")
-            .body(Body::from(event.body_in(context)))
+            .body(body)
             .ok()?;
         if let Some(context) = context {
             context.inject(request.headers_mut());

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use todo_telemetry::{
-    Database, Faults, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome, TracePipeline,
-    health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
+    Database, FaultSurface, Faults, HttpMetrics, Lifecycle, Listeners, Probe, Routes, ServeOutcome,
+    TracePipeline, health_routes, metrics_routes, new_registry, prepare_database, stop_signal,
 };
 
 use crate::{
@@ -30,7 +30,8 @@ pub async fn run(settings: EventServiceSettings) -> Result<ServeOutcome> {
     let metrics = EventMetrics::register(&mut registry);
     let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
     let traces = TracePipeline::start(tracing, "event-service", version, &mut registry)?;
-    let faults = Faults::start(&settings.listen.faults, Some(EVENTS), &mut registry);
+    let surface = FaultSurface { consumes: Some(EVENTS), publishes: false };
+    let faults = Faults::start(&settings.listen.faults, surface, &mut registry);
     let lifecycle = Lifecycle::new();
 
     let listeners = Listeners::bind(&settings.listen).await?;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use todo_telemetry::{
-    Faults, HttpMetrics, Lifecycle, Listeners, Routes, ServeOutcome, TracePipeline, health_routes,
-    metrics_routes, new_registry, stop_signal,
+    FaultSurface, Faults, HttpMetrics, Lifecycle, Listeners, Routes, ServeOutcome, TracePipeline,
+    health_routes, metrics_routes, new_registry, stop_signal,
 };
 
 use crate::{
@@ -26,7 +26,7 @@ pub async fn run(settings: FrontendSettings) -> Result<ServeOutcome> {
     let http = HttpMetrics::register(&mut registry);
     let (tracing, version) = (&settings.listen.tracing, env!("CARGO_PKG_VERSION"));
     let traces = TracePipeline::start(tracing, "todo-frontend", version, &mut registry)?;
-    let faults = Faults::start(&settings.listen.faults, None, &mut registry);
+    let faults = Faults::start(&settings.listen.faults, FaultSurface::default(), &mut registry);
     let lifecycle = Lifecycle::new();
     let routes =
         proxy_routes(page_routes(Routes::new(Some(&http)).traced(traces.tracer()).with_faults(&faults)));

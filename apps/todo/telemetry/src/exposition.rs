@@ -39,8 +39,8 @@ async fn exposition(
     State((registry, faults)): State<(Arc<Registry>, Faults)>,
     headers: HeaderMap,
 ) -> Response {
-    if faults.breaks_metrics() {
-        return ([(header::CONTENT_TYPE, TEXT)], "this page is broken on demand {\n").into_response();
+    if let Some(page) = faults.metrics_page() {
+        return ([(header::CONTENT_TYPE, TEXT)], page).into_response();
     }
     let mut body = String::with_capacity(32 * 1024);
     if text::encode(&mut body, &registry).is_err() {

@@ -32,11 +32,15 @@ pub(crate) enum FaultKind {
     StoppedConsumer,
     /// The metrics page cannot be understood.
     BrokenMetrics,
+    /// The metrics page has no sample.
+    EmptyMetrics,
+    /// Events are published in a form that is refused.
+    MalformedEvents,
 }
 
 impl FaultKind {
     /// All of them, in the order of their bits.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::ErrorRatio,
         Self::Latency,
         Self::Crash,
@@ -44,6 +48,8 @@ impl FaultKind {
         Self::MemoryLeak,
         Self::StoppedConsumer,
         Self::BrokenMetrics,
+        Self::EmptyMetrics,
+        Self::MalformedEvents,
     ];
 
     /// Its name in paths, answers and the metric's label.
@@ -56,6 +62,8 @@ impl FaultKind {
             Self::MemoryLeak => "memory-leak",
             Self::StoppedConsumer => "stopped-consumer",
             Self::BrokenMetrics => "broken-metrics",
+            Self::EmptyMetrics => "empty-metrics",
+            Self::MalformedEvents => "malformed-events",
         }
     }
 
@@ -81,7 +89,11 @@ impl FaultKind {
             Self::Latency => &[LATENCY],
             Self::CpuBurn => &[CORES],
             Self::MemoryLeak => &[BYTES, BYTES_PER_SECOND],
-            Self::Crash | Self::StoppedConsumer | Self::BrokenMetrics => &[],
+            Self::Crash
+            | Self::StoppedConsumer
+            | Self::BrokenMetrics
+            | Self::EmptyMetrics
+            | Self::MalformedEvents => &[],
         }
     }
 }
@@ -202,6 +214,13 @@ pub(crate) fn consumes_nothing() -> Problem {
     let detail =
         "this service takes no events, so it cannot stop to; hint: stop the consumer of the event service";
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "consumes-nothing", "Consumes nothing", detail)
+}
+
+/// Why a process that publishes no events cannot malform them.
+pub(crate) fn publishes_nothing() -> Problem {
+    let detail =
+        "this service publishes no events, so it cannot malform them; hint: malform those of the backend";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "publishes-nothing", "Publishes nothing", detail)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU16, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,11 +20,14 @@ use prometheus_client::{
     registry::Registry,
 };
 use serde_json::Value;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
     Environment, Error, Problem,
-    fault::{Fault, FaultKind, consumes_nothing, not_enabled},
+    fault::{Fault, FaultKind, consumes_nothing, not_enabled, publishes_nothing},
     fault_memory::FaultMemory,
     fault_work::Work,
 };
@@ -69,19 +72,29 @@ impl FaultSettings {
     }
 }
 
+/// What of a process can be broken besides its requests and its metrics page.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FaultSurface {
+    /// The route that takes events, if there is one.
+    pub consumes: Option<&'static str>,
+    /// Whether it publishes events.
+    pub publishes: bool,
+}
+
 /// The faults of a process; a clone is the same.
 #[derive(Clone)]
 pub struct Faults(Option<Arc<Inner>>);
 
 struct Inner {
     memory: FaultMemory,
-    /// The route that takes events, if there is one.
-    consumer: Option<&'static str>,
+    surface: FaultSurface,
     /// A bit for each kind that is active: a request that meets none looks no further.
-    mask: AtomicU8,
+    mask: AtomicU16,
     active: Mutex<BTreeMap<FaultKind, Active>>,
     started: AtomicU64,
     requests: AtomicU64,
+    /// Told when events are well-formed again.
+    well_formed: Notify,
     gauge: Family<FaultLabels, Gauge>,
 }
 
@@ -106,9 +119,9 @@ impl Faults {
         Self(None)
     }
 
-    /// Prepares faults, when they are enabled, and goes on with a crash that an earlier run of this process was told. `consumer` is
-    /// the route that takes events. Must be called within a tokio runtime.
-    pub fn start(settings: &FaultSettings, consumer: Option<&'static str>, registry: &mut Registry) -> Self {
+    /// Prepares faults, when they are enabled, and goes on with a crash that an earlier run of this process was told. Must be
+    /// called within a tokio runtime.
+    pub fn start(settings: &FaultSettings, surface: FaultSurface, registry: &mut Registry) -> Self {
         if !settings.enabled {
             return Self::off();
         }
@@ -123,11 +136,12 @@ impl Faults {
         }
         let inner = Inner {
             memory: settings.memory.clone(),
-            consumer,
-            mask: AtomicU8::new(0),
+            surface,
+            mask: AtomicU16::new(0),
             active: Mutex::default(),
             started: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            well_formed: Notify::new(),
             gauge,
         };
         let faults = Self(Some(Arc::new(inner)));
@@ -149,8 +163,10 @@ impl Faults {
     /// 403 when faults are not enabled, 422 when this process takes no events and should stop to.
     pub(crate) fn cause(&self, fault: Fault) -> Result<Value, Problem> {
         let inner = self.0.as_ref().ok_or_else(not_enabled)?;
-        if fault.kind == FaultKind::StoppedConsumer && inner.consumer.is_none() {
-            return Err(consumes_nothing());
+        match fault.kind {
+            FaultKind::StoppedConsumer if inner.surface.consumes.is_none() => return Err(consumes_nothing()),
+            FaultKind::MalformedEvents if !inner.surface.publishes => return Err(publishes_nothing()),
+            _ => {}
         }
         if fault.kind == FaultKind::Crash {
             inner.memory.keep(fault.lasts);
@@ -224,7 +240,7 @@ impl Faults {
         let Some(inner) = self.0.as_ref().filter(|inner| inner.mask.load(Ordering::Relaxed) != 0) else {
             return Ok(());
         };
-        if inner.consumer == Some(endpoint)
+        if inner.surface.consumes == Some(endpoint)
             && let Some((_, mut over)) = inner.find(FaultKind::StoppedConsumer)
         {
             // it ends with an error, as the sender is dropped
@@ -240,10 +256,29 @@ impl Faults {
         }
     }
 
-    /// Whether the metrics page is to be one that nobody understands.
-    pub(crate) fn breaks_metrics(&self) -> bool {
-        let bit = bit(FaultKind::BrokenMetrics);
-        self.0.as_ref().is_some_and(|inner| inner.mask.load(Ordering::Relaxed) & bit != 0)
+    /// What the metrics page is to say instead of its samples, if anything.
+    pub(crate) fn metrics_page(&self) -> Option<&'static str> {
+        if self.is_active(FaultKind::BrokenMetrics) {
+            return Some("this page is broken on demand {\n");
+        }
+        self.is_active(FaultKind::EmptyMetrics).then_some("# this page is empty on demand\n")
+    }
+
+    /// Whether events are to be published in a form that is refused.
+    pub fn malforms_events(&self) -> bool {
+        self.is_active(FaultKind::MalformedEvents)
+    }
+
+    /// Waits until events are no longer malformed; for ever where that never happens.
+    pub async fn events_well_formed_again(&self) {
+        match &self.0 {
+            Some(inner) => inner.well_formed.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn is_active(&self, kind: FaultKind) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.mask.load(Ordering::Relaxed) & bit(kind) != 0)
     }
 }
 
@@ -271,6 +306,9 @@ impl Inner {
             tracing::warn!(fault = kind.name(), "a fault is undone");
         }
         self.show(&all);
+        if kind == FaultKind::MalformedEvents {
+            self.well_formed.notify_one();
+        }
     }
 
     fn show(&self, all: &BTreeMap<FaultKind, Active>) {
@@ -290,8 +328,8 @@ impl Inner {
     }
 }
 
-fn bit(kind: FaultKind) -> u8 {
-    1 << kind as u8
+fn bit(kind: FaultKind) -> u16 {
+    1 << kind as u16
 }
 
 fn on_demand() -> Problem {
@@ -313,7 +351,7 @@ mod tests {
     fn enabled(registry: &mut Registry) -> Faults {
         let settings =
             FaultSettings::from_environment(&Environment::of([("FAULTS_ENABLED", "true")])).unwrap();
-        Faults::start(&settings, Some("/events"), registry)
+        Faults::start(&settings, FaultSurface { consumes: Some("/events"), publishes: true }, registry)
     }
 
     fn fault(kind: FaultKind, parameters: Value) -> Fault {
@@ -331,7 +369,7 @@ mod tests {
     async fn nothing_can_be_caused_unless_enabled() {
         let settings = FaultSettings::from_environment(&Environment::of([])).unwrap();
         let mut registry = Registry::default();
-        let faults = Faults::start(&settings, None, &mut registry);
+        let faults = Faults::start(&settings, FaultSurface::default(), &mut registry);
         let refused = faults.cause(fault(FaultKind::ErrorRatio, json!({"ratio": 1}))).unwrap_err();
         assert!(refused.status() == 403 && refused.detail().contains("FAULTS_ENABLED=true"), "{refused:?}");
         assert!(faults.undo(None).is_err() && faults.active().is_err());
@@ -362,14 +400,14 @@ mod tests {
         let faults = enabled(&mut registry);
         let kind = FaultKind::BrokenMetrics;
         faults.cause(fault(kind, json!({"for_seconds": 60}))).unwrap();
-        assert!(faults.breaks_metrics() && gauge(&registry, kind) == 1);
+        assert!(faults.metrics_page().is_some() && gauge(&registry, kind) == 1);
         tokio::time::sleep(Duration::from_secs(30)).await;
         faults.cause(fault(kind, json!({"for_seconds": 60}))).unwrap();
         assert_eq!(faults.active().unwrap().len(), 1);
         tokio::time::sleep(Duration::from_secs(45)).await;
         assert_eq!(gauge(&registry, kind), 1, "the first one's end undid the second");
         tokio::time::sleep(Duration::from_secs(61)).await;
-        assert!(!faults.breaks_metrics() && gauge(&registry, kind) == 0);
+        assert!(!faults.metrics_page().is_some() && gauge(&registry, kind) == 0);
         assert!(faults.active().unwrap().is_empty());
     }
 
@@ -393,7 +431,7 @@ mod tests {
     async fn who_takes_no_events_cannot_stop_to() {
         let settings =
             FaultSettings::from_environment(&Environment::of([("FAULTS_ENABLED", "true")])).unwrap();
-        let faults = Faults::start(&settings, None, &mut Registry::default());
+        let faults = Faults::start(&settings, FaultSurface::default(), &mut Registry::default());
         let refused = faults.cause(fault(FaultKind::StoppedConsumer, json!({}))).unwrap_err();
         assert!(
             refused.status() == 422

@@ -108,7 +108,7 @@ pub use current_context::{InContext, in_context, in_current_context};
 pub use database::{Database, DatabaseKind};
 pub use error::{Error, Result};
 pub use exposition::{metrics_routes, new_registry};
-pub use faults::{FaultSettings, Faults};
+pub use faults::{FaultSettings, FaultSurface, Faults};
 pub use health::{Probe, health_routes};
 pub use http_metrics::{HttpMetrics, LATENCY_BUCKETS};
 pub use json_body::{check_declared_length, discard, read_json};

@@ -23,6 +23,10 @@ pub(crate) enum FaultKind {
     StoppedConsumer,
     /// The metrics page cannot be understood
     BrokenMetrics,
+    /// The metrics page has no sample
+    EmptyMetrics,
+    /// Events are published in a form that is refused
+    MalformedEvents,
 }
 
 impl FaultKind {
@@ -36,6 +40,8 @@ impl FaultKind {
             Self::MemoryLeak => "memory-leak",
             Self::StoppedConsumer => "stopped-consumer",
             Self::BrokenMetrics => "broken-metrics",
+            Self::EmptyMetrics => "empty-metrics",
+            Self::MalformedEvents => "malformed-events",
         }
     }
 
@@ -46,7 +52,11 @@ impl FaultKind {
             Self::Latency => name == "latency_seconds",
             Self::CpuBurn => name == "cores",
             Self::MemoryLeak => name == "bytes" || name == "bytes_per_second",
-            Self::Crash | Self::StoppedConsumer | Self::BrokenMetrics => false,
+            Self::Crash
+            | Self::StoppedConsumer
+            | Self::BrokenMetrics
+            | Self::EmptyMetrics
+            | Self::MalformedEvents => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use todo_telemetry::testing::until;
 
-use crate::{Backend, database_in, start_on};
+use crate::{Backend, database_in, sidecar::Sidecar, start_on};
 
 const ENABLED: (&str, &str) = ("FAULTS_ENABLED", "true");
 const FAILED: &str = r#"http_requests_total{method="GET",endpoint="/api/tasks",status="500"}"#;
@@ -98,6 +98,9 @@ async fn a_metrics_page_can_be_one_that_nobody_understands() {
     assert!(page.status == 200 && page.body.ends_with(b"{\n"), "{page:?}");
     assert_eq!(backend.manage("DELETE", "/faults/broken-metrics", Value::Null).await.status, 200);
     backend.has(&active("broken-metrics"), 0.0).await;
+    assert_eq!(backend.manage("POST", "/faults/empty-metrics", json!({})).await.status, 200);
+    assert_eq!(backend.value("events_outbox_depth").await, None);
+    assert!(backend.metrics("text/plain").await.body.starts_with(b"# "));
 }
 
 #[tokio::test]
@@ -125,4 +128,26 @@ async fn a_crash_goes_on_over_restarts_until_its_time_is_over() {
     assert_eq!(third.ended().await.code(), Some(0));
     start_on(&database, &variables).await.has(&active("crash"), 0.0).await;
     backend.kill().await;
+}
+
+#[tokio::test]
+async fn events_refused_on_demand_are_offered_again_when_it_is_over() {
+    let sidecar = Sidecar::start().await;
+    let variables = [&sidecar.variables()[..], &[ENABLED]].concat();
+    let backend = Backend::start(&variables).await;
+    assert_eq!(backend.manage("POST", "/faults/malformed-events", json!({})).await.status, 200);
+    for title in ["a", "b"] {
+        assert_eq!(backend.ask("POST", "/api/tasks", json!({"title": title})).await.status, 201);
+    }
+    let refused = || backend.value("events_outbox_refused");
+    until("both are refused", async || refused().await.filter(|count| *count == 2.0)).await;
+    assert!(sidecar.published().is_empty());
+
+    assert_eq!(backend.manage("DELETE", "/faults", Value::Null).await.status, 200);
+    until("none is refused", async || refused().await.filter(|count| *count == 0.0)).await;
+    let published =
+        until("both are published", async || Some(sidecar.published()).filter(|events| events.len() == 2));
+    let titles: Vec<Value> =
+        published.await.iter().map(|one| one.event["data"]["task"]["title"].clone()).collect();
+    assert!(titles.contains(&json!("a")) && titles.contains(&json!("b")), "{titles:?}");
 }

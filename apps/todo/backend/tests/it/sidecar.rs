@@ -84,7 +84,9 @@ async fn publish(
         (topic.as_str(), &headers["content-type"]),
         ("task-events", &"application/cloudevents+json".parse().unwrap())
     );
-    let event: Value = serde_json::from_str(&body).unwrap();
+    let Ok(event) = serde_json::from_str::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     sidecar.offered.lock().unwrap().push(event["type"].as_str().unwrap().to_owned());
     let status = StatusCode::from_u16(sidecar.status.load(Ordering::SeqCst)).unwrap();
     if !status.is_success() {
