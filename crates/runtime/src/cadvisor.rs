@@ -10,6 +10,7 @@
 use crate::cluster::{Cluster, now_ms};
 use crate::kube_state::seconds;
 use crate::usage::{ContainerUsage, Meter, Running};
+use crate::volume_stats;
 use tidewatch_exposition::{MetricKind, TextWriter};
 use tidewatch_manifest::Quantity;
 
@@ -75,6 +76,7 @@ pub(crate) fn write(cluster: &Cluster, meter: &Meter, out: &mut String) {
     page.cpu();
     page.memory();
     page.processes();
+    volume_stats::write(&mut page.writer, &cluster.claims);
     let node = &cluster.node;
     let machine = [("node", node.name.as_str())];
     page.writer

@@ -14,6 +14,7 @@ use crate::process::Spawner;
 use crate::resolve::ServiceNames;
 use crate::scaled_by::ScaledBy;
 use crate::status::PodStatus;
+use crate::volume_stats::VolumeClaim;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub(crate) struct Cluster {
     pub(crate) data_folder: PathBuf,
     /// When the node is under pressure.
     pub(crate) eviction: EvictionThresholds,
+    /// Folders that stand for volumes.
+    pub(crate) claims: Vec<VolumeClaim>,
     /// Marks the processes of this instance.
     pub(crate) instance: String,
     pub(crate) started_ms: i64,

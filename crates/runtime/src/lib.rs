@@ -44,6 +44,7 @@ mod scale;
 mod scaled_by;
 mod services;
 mod usage;
+mod volume_stats;
 
 mod cadvisor;
 mod kube_state;
@@ -65,3 +66,4 @@ pub use scaled_by::{AutoscalerCondition, AutoscalerCurrent, AutoscalerStatus};
 pub use services::Exposed;
 pub use status::{ContainerState, ContainerStatus, PodPhase, PodStatus, Termination};
 pub use usage::{ContainerReading, NodeReading};
+pub use volume_stats::VolumeClaim;

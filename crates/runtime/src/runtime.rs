@@ -20,6 +20,7 @@ use crate::scaled_by::AutoscalerStatus;
 use crate::services::{Exposed, Opened};
 use crate::status::PodStatus;
 use crate::usage::{ContainerReading, Meter, NodeReading};
+use crate::volume_stats::VolumeClaim;
 use crate::{RuntimeError, cadvisor, data_folder, kafka, kube_state, logs, names, node_exporter};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ pub struct RuntimeSpec {
     pub node_name: String,
     /// When the node is under pressure.
     pub eviction: EvictionThresholds,
+    /// Folders that stand for volumes, for [`Runtime::cadvisor_metrics`].
+    pub claims: Vec<VolumeClaim>,
     /// How to start the guard; without one, grandchildren survive a SIGKILL of this process.
     pub guard: Option<GuardCommand>,
 }
@@ -114,6 +117,7 @@ impl Runtime {
             bin_folder: absolute(&spec.bin_folder),
             data_folder,
             eviction: spec.eviction,
+            claims: spec.claims,
             instance,
             started_ms: now_ms(),
             node: node(spec.node_name, &network),

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tidewatch_manifest::Quantity;
 use tidewatch_model::format_duration;
 use tidewatch_promql::EngineOptions;
 use tidewatch_runtime::EvictionThresholds;
@@ -117,6 +118,10 @@ pub(crate) struct UpArgs {
     /// How long samples are kept
     #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION", default_value = "7d", value_parser = duration)]
     pub(crate) retention: Duration,
+
+    /// How large the volume of the samples is said to be, e.g. 10Gi, for alerts about full storage. Default: as large as the disk
+    #[arg(long = "storage.volume-size", value_name = "AMOUNT", value_parser = amount)]
+    pub(crate) volume_size: Option<u64>,
 
     /// Where spans come in, how long they stay, and which.
     #[command(flatten)]
@@ -343,6 +348,11 @@ pub(crate) enum Output {
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     tidewatch_model::parse_duration(text).map_err(|e| e.to_string())
+}
+
+pub(crate) fn amount(text: &str) -> Result<u64, String> {
+    let read = Quantity::parse(text).map(Quantity::units);
+    read.map_err(|error| format!("{error}; hint: write e.g. 100Mi"))
 }
 
 pub(crate) fn host_and_port(text: &str) -> Result<String, String> {

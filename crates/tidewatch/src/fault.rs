@@ -8,14 +8,14 @@ mod pods;
 mod request;
 
 use crate::addresses::Addresses;
-use crate::cli::duration;
+use crate::cli::{amount, duration};
 use crate::failure::Failure;
 use crate::query;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
-use tidewatch_manifest::{Quantity, Settings};
+use tidewatch_manifest::Settings;
 use tidewatch_model::format_duration;
 
 pub(crate) use pods::Pods;
@@ -110,11 +110,6 @@ struct StopArgs {
     /// Only this fault
     #[arg(long, value_name = "KIND")]
     kind: Option<FaultKind>,
-}
-
-fn amount(text: &str) -> Result<u64, String> {
-    let read = Quantity::parse(text).map(Quantity::units);
-    read.map_err(|error| format!("{error}; hint: write e.g. 100Mi"))
 }
 
 /// Lets the pods of all images that `tidewatch.yaml` names cause faults. What the file says itself stays.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tidewatch_config::{UpInput, UpSpec, up_spec};
 use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs, not_scraped};
 use tidewatch_http::{ListenerSpec, Serves};
-use tidewatch_runtime::{GuardCommand, RuntimeEvent, RuntimeSpec};
+use tidewatch_runtime::{GuardCommand, RuntimeEvent, RuntimeSpec, VolumeClaim};
 use tidewatch_scrape::TargetHealth;
 
 /// How often the status line is drawn.
@@ -98,6 +98,7 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         external: Vec::new(),
         node_name: String::new(),
         eviction: args.eviction_hard,
+        claims: vec![samples_volume(args)],
         guard: Some(GuardCommand { program, args: vec!["guard".to_owned()] }),
     };
     let everything =
@@ -134,6 +135,16 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
 /// Samples lie beside the pods' logs.
 fn store_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("metrics")
+}
+
+/// The volume that the samples would have in a cluster, by the name that the operator gives it.
+fn samples_volume(args: &UpArgs) -> VolumeClaim {
+    VolumeClaim {
+        namespace: "monitoring".to_owned(),
+        name: "prometheus-tidewatch-db-prometheus-tidewatch-0".to_owned(),
+        folder: store_folder(&args.data_dir),
+        size_bytes: args.volume_size,
+    }
 }
 
 fn flags(args: &UpArgs) -> BTreeMap<String, String> {
