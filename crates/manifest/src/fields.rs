@@ -64,6 +64,11 @@ impl<'a> Fields<'a> {
         self.node.line
     }
 
+    /// The line and column of the map itself.
+    pub fn place(&self) -> (u64, u64) {
+        (self.node.line, self.node.column)
+    }
+
     fn find(&self, key: &'static str) -> Option<&'a Node> {
         self.asked.borrow_mut().push(key);
         self.node.get(key).filter(|node| !node.is_null())

@@ -54,7 +54,7 @@ pub use prometheus::{
     PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource, TlsConfig, TlsVersion,
     parse_bytes, parse_target_file, shown_config,
 };
-pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup};
+pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup, RulePlaces, parse_rule_file};
 pub use quantity::{Quantity, QuantityError, QuantityFormat};
 pub use scale_trigger::{KafkaTrigger, PrometheusTrigger, ScaleTrigger, TriggerKind};
 pub use scaled_object::{Fallback, FallbackBehavior, Pause, SCALED_OBJECT_LABEL, ScaledObject};
@@ -66,7 +66,7 @@ pub use workload::Deployment;
 /// Reading settings with account of what is wrong, for the crates whose configuration is no Kubernetes object.
 pub mod reading {
     pub use crate::fields::{Fields, Report};
-    pub use crate::node::{Node, NodeValue};
+    pub use crate::node::{Node, NodeValue, first_document};
     pub use crate::prometheus::http_client::{read_settings as read_http_settings, read_tls};
     pub use crate::prometheus::values::{duration, text, text_map, texts};
     pub use crate::settings_file::read_settings_file;

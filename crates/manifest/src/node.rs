@@ -200,7 +200,12 @@ pub(crate) fn documents(file: &str, text: &str) -> Vec<(usize, Result<Node, Mani
     parse_documents(file, text, true)
 }
 
-/// The same for Kubernetes objects, where `yes`, `no`, `on`, `off` are booleans, as the API server reads them.
+/// The first document of a text that need not be YAML; `None` when it is none, or empty.
+pub fn first_document(text: &str) -> Option<Node> {
+    documents("", text).into_iter().next().and_then(|(_, document)| document.ok())
+}
+
+/// Like [`documents`] for Kubernetes objects, where `yes`, `no`, `on`, `off` are booleans, as the API server reads them.
 pub(crate) fn kubernetes_documents(file: &str, text: &str) -> Vec<(usize, Result<Node, ManifestError>)> {
     parse_documents(file, text, false)
 }

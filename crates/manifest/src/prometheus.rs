@@ -2,7 +2,7 @@
 //!
 //! Input: the file's text. Output: a [`PrometheusConfig`] with checked scrape jobs, or every mistake with its line. As in
 //! Prometheus an unknown field is refused. What Prometheus has and tidewatch has not yet is a warning where it stands
-//! beside scraping (rules, remote storage), and an error where leaving it out would change what is scraped.
+//! beside scraping (remote storage), and an error where leaving it out would change what is scraped.
 
 mod alerting;
 pub(crate) mod http_client;
@@ -25,6 +25,7 @@ use crate::settings_file::read_settings_file;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+use tidewatch_model::METRIC_NAME;
 pub use values::parse_bytes;
 use values::{duration, limit, text, text_map, texts};
 
@@ -33,7 +34,7 @@ use values::{duration, limit, text, text_map, texts};
 pub struct PrometheusConfig {
     /// The section `global`.
     pub global: GlobalConfig,
-    /// Paths of rule files, relative to the working directory; not read yet (a warning says so).
+    /// Paths of rule files, relative to the working directory; `*`, `?` and `[…]` stand for several.
     pub rule_files: Vec<String>,
     /// The jobs.
     pub scrape_configs: Vec<ScrapeConfig>,
@@ -54,6 +55,8 @@ pub struct GlobalConfig {
     pub scrape_timeout: Duration,
     /// Time between evaluations of rules, 1m by default.
     pub evaluation_interval: Duration,
+    /// How far back in time rules are evaluated whose group says nothing, 0 by default.
+    pub rule_query_offset: Duration,
     /// Labels for what leaves this server; `${NAME}` is replaced from the environment.
     pub external_labels: BTreeMap<String, String>,
     /// Limits of jobs that have none.
@@ -76,6 +79,7 @@ impl Default for GlobalConfig {
             scrape_interval: Duration::from_secs(60),
             scrape_timeout: Duration::from_secs(10),
             evaluation_interval: Duration::from_secs(60),
+            rule_query_offset: Duration::ZERO,
             external_labels: BTreeMap::new(),
             limits: ScrapeLimits::default(),
             keep_dropped_targets: 0,
@@ -167,8 +171,7 @@ impl PrometheusConfig {
 }
 
 /// Sections beside scraping.
-const BESIDE_SCRAPING: [(&str, &str); 6] = [
-    ("rule_files", "rules are not evaluated"),
+const BESIDE_SCRAPING: [(&str, &str); 5] = [
     ("remote_write", "samples stay in the local store"),
     ("remote_read", "queries read the local store only"),
     ("otlp", "OTLP metrics are not received"),
@@ -198,7 +201,12 @@ fn read_global(fields: &Fields<'_>) -> GlobalConfig {
     }
     global.scrape_timeout = timeout.unwrap_or(global.scrape_timeout.min(global.scrape_interval));
     global.evaluation_interval = nonzero("evaluation_interval").unwrap_or(global.evaluation_interval);
+    global.rule_query_offset = duration(fields, "rule_query_offset").unwrap_or_default();
     let labels = text_map(fields, "external_labels");
+    for name in labels.keys().filter(|name| name.is_empty() || *name == METRIC_NAME) {
+        let message = format!("{name:?} is not a valid label name");
+        fields.wrong("external_labels", message, "rename the label");
+    }
     global.external_labels = labels.into_iter().map(|(name, value)| (name, expand(&value))).collect();
     global.limits = job::limits(fields, &ScrapeLimits::default());
     global.keep_dropped_targets = limit(fields, "keep_dropped_targets");
@@ -216,7 +224,7 @@ fn read_global(fields: &Fields<'_>) -> GlobalConfig {
     global.name_escaping = text(fields, "metric_name_escaping_scheme").filter(|scheme| !scheme.is_empty());
     global.extra_scrape_metrics = fields.flag("extra_scrape_metrics").unwrap_or(false);
     job::read_native_histograms(fields);
-    warn_of(fields, &["rule_query_offset", "query_log_file", "scrape_failure_log_file"]);
+    warn_of(fields, &["query_log_file", "scrape_failure_log_file"]);
     warn_of(fields, &["query_max_series", "query_max_samples_read", "query_max_duration"]);
     global
 }
@@ -375,14 +383,14 @@ mod tests {
         let lines: Vec<_> =
             config.warnings.iter().map(|w| (w.position.unwrap().0, w.message.as_str())).collect();
         for expected in [
-            (1, "not supported yet: rule_files"),
             (3, "not supported yet: otlp"),
             (5, "not supported yet: remote_write"),
             (6, "not supported yet: size"),
         ] {
             assert!(lines.contains(&expected), "{lines:?} lacks {expected:?}");
         }
-        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(config.rule_files, ["r.yml"]);
         assert_eq!(config.retention, Some(Duration::from_secs(3 * 86_400)));
     }
 
