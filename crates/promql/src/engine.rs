@@ -141,9 +141,22 @@ impl Engine {
         time_ms: i64,
         cancel: &Cancel,
     ) -> Result<Answer, QueryError> {
-        let expression = self.parse(query)?;
+        self.instant_parsed(select, &self.parse(query)?, time_ms, cancel)
+    }
+
+    /// Evaluates an expression that was read before at one time, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// See [`QueryError`]; none of them is [`QueryError::Parse`].
+    pub fn instant_parsed(
+        &self,
+        select: &dyn Select,
+        expression: &Expression,
+        time_ms: i64,
+        cancel: &Cancel,
+    ) -> Result<Answer, QueryError> {
         let context = QueryContext { start: time_ms, end: time_ms, step: 0 };
-        let mut evaluator = self.evaluator(select, &expression, context, cancel);
+        let mut evaluator = self.evaluator(select, expression, context, cancel);
         let value = instant_value(&mut evaluator, &expression.expr, time_ms)?;
         Ok(finish(evaluator, value))
     }

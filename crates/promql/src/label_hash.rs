@@ -1,7 +1,7 @@
-//! The hash by which `limit_ratio` samples series: XXH64 over Prometheus's encoding of a label set.
+//! The hash by which `limit_ratio` samples series and rule groups choose their moment: XXH64 over Prometheus's encoding of a label set.
 //!
 //! Input: a label set. Output: 64 bits, the same in every process and the same as in Prometheus, so that both pick the
-//! same series. Nothing else should use it; tables have a faster hash.
+//! same series and moments. Nothing else should use it; tables have a faster hash.
 
 use tidewatch_model::Labels;
 
@@ -65,6 +65,11 @@ fn xxh64(input: &[u8]) -> u64 {
 
 /// Where a series falls between 0 and 1.
 pub(crate) fn ratio(labels: &Labels) -> f64 {
+    prometheus_hash(labels) as f64 / u64::MAX as f64
+}
+
+/// Prometheus's own hash of a label set, where both have to agree on a choice that depends on it.
+pub fn prometheus_hash(labels: &Labels) -> u64 {
     let mut encoded = Vec::with_capacity(labels.byte_len() + 8);
     for text in labels.iter().flat_map(|(name, value)| [name, value]) {
         // one byte of length, or 255 and three bytes, lowest first
@@ -78,7 +83,7 @@ pub(crate) fn ratio(labels: &Labels) -> f64 {
         }
         encoded.extend_from_slice(text.as_bytes());
     }
-    xxh64(&encoded) as f64 / u64::MAX as f64
+    xxh64(&encoded)
 }
 
 #[cfg(test)]

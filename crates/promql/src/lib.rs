@@ -35,6 +35,7 @@ pub use ast::ValueType;
 pub use engine::{Answer, Cancel, Engine, EngineOptions, MatrixSeries, Value, VectorElement};
 pub use error::QueryError;
 pub use expression::{Expression, format_query, function_names, parse, parse_selector, selectors};
+pub use label_hash::prometheus_hash;
 pub use parser::MAX_DEPTH;
 
 use tidewatch_model::Labels;

@@ -1,0 +1,1 @@
+//! Rules over a store in memory and over the real one.
