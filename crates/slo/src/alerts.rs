@@ -53,10 +53,11 @@ fn arm(objective: &Objective, burn: &Burn, scale: Scale) -> String {
     let budget = objective.objective.rest().ratio_text();
     let burns = |window| format!("{} / {budget} > {}", objective.selector(&error_ratio(window)), burn.factor);
     format!(
-        "(\n  {}\n  and\n  {}\n  and\n  {} >= {}\n)",
+        "(\n  {}\n  and\n  {}\n  and\n  {} > {}.4\n)",
         burns(burn.long),
         burns(burn.short),
         failures_within(objective, burn.long, scale),
-        objective.minimum_failures
+        // sums of rates are off by a fraction of an event
+        objective.minimum_failures - 1
     )
 }

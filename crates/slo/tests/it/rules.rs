@@ -72,7 +72,7 @@ fn an_alert_wants_both_windows_and_enough_failures() {
         format!(
             "(\n  slo:sli_error:ratio_rate{long}{own} / 0.001 > {factor}\n  and\n  \
              slo:sli_error:ratio_rate{short}{own} / 0.001 > {factor}\n  and\n  \
-             sum_over_time(slo:failures:rate5m{own}[{long}]) * 30 >= 7\n)"
+             sum_over_time(slo:failures:rate5m{own}[{long}]) * 30 > 6.4\n)"
         )
     };
     assert_eq!(fast.expr, format!("{}\nor\n{}", arm("1h", "5m", "14.4"), arm("6h", "30m", "6")));
@@ -90,7 +90,7 @@ fn shortened_windows_keep_their_names() {
     let hour = rule(&groups[0].rules, "slo:sli_error:ratio_rate1h");
     assert!(hour.expr.contains("[1m]"), "{}", hour.expr);
     let fast = rule(&groups[0].rules, "ErrorBudgetBurnFast").expr;
-    assert!(fast.contains("[1m]) * 1 >= 5") && fast.contains("ratio_rate5m"), "{fast}");
+    assert!(fast.contains("[1m]) * 1 > 4.4") && fast.contains("ratio_rate5m"), "{fast}");
     let events = rule(&groups[0].rules, "slo:events:rate5m").expr;
     assert_eq!(events, "sum(rate(hits_total{job=\"api\"}[5s]))");
 }
