@@ -1,1 +1,9 @@
-//! Rules over a store in memory and over the real one.
+//! Rules over the real store: what is refused, how alerts change, what is written, restored and kept over a reload.
+
+mod live;
+mod load;
+mod properties;
+mod restore;
+mod series;
+mod states;
+mod world;
