@@ -52,7 +52,7 @@ pub use probe::{Handler, Probe};
 pub use prometheus::{
     AlertingConfig, AlertmanagerConfig, FileDiscovery, GlobalConfig, HttpAuth, HttpSettings,
     PrometheusConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource, TlsConfig, TlsVersion,
-    parse_bytes, parse_target_file, shown_config,
+    parse_bytes, parse_target_file, shown_alertmanager_config, shown_config,
 };
 pub use prometheus_rule::{PrometheusRule, Rule, RuleGroup, RulePlaces, parse_rule_file};
 pub use quantity::{Quantity, QuantityError, QuantityFormat};

@@ -16,7 +16,7 @@ pub(crate) mod values;
 pub use alerting::{AlertingConfig, AlertmanagerConfig};
 pub use http_settings::{HttpSettings, TlsConfig, TlsVersion};
 pub use scrape_config::{FileDiscovery, HttpAuth, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource};
-pub use shown::shown_config;
+pub use shown::{shown_alertmanager_config, shown_config};
 pub use target_file::parse_target_file;
 
 use crate::ManifestError;

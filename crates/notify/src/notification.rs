@@ -56,6 +56,14 @@ pub enum NotificationReason {
     Unknown,
 }
 
+impl std::str::FromStr for NotificationReason {
+    type Err = String;
+
+    fn from_str(_: &str) -> Result<Self, String> {
+        Ok(Self::Unknown)
+    }
+}
+
 impl NotificationReason {
     /// As it stands in templates and webhooks.
     pub fn as_str(self) -> &'static str {

@@ -1,7 +1,8 @@
 //! A configuration as it may be shown: all values, but no secrets.
 //!
-//! Input: the text of a prometheus.yml that parses. Output: the same settings as YAML in block style, where Prometheus's
-//! own API would print `<secret>` with that in place of the value. Comments are not kept, as they are not there either.
+//! Input: the text of a prometheus.yml, or of Alertmanager's configuration, that parses. Output: the same settings as YAML in block
+//! style, where the original's own API would print `<secret>` with that in place of the value. Comments are not kept, as they are not
+//! there either.
 
 use crate::node::{self, Node, NodeValue};
 
@@ -25,12 +26,49 @@ const SECRET_FIELDS: [&str; 13] = [
     "proxy_connect_header",
 ];
 
-/// The text of a configuration without its secrets. What cannot be parsed is not shown at all.
+/// The same in Alertmanager's configuration.
+const ALERTMANAGER_SECRET_FIELDS: [&str; 12] = [
+    "api_url",
+    "app_token",
+    "auth_password",
+    "auth_secret",
+    "key",
+    "mattermost_webhook_url",
+    "slack_api_url",
+    "slack_app_token",
+    "smtp_auth_password",
+    "smtp_auth_secret",
+    "user_key",
+    "webhook_url",
+];
+
+/// Endings of the names of secrets in Alertmanager's section `global`.
+const ALERTMANAGER_SECRET_ENDINGS: [&str; 4] = ["_api_key", "_api_secret", "_token", "_token_id"];
+
+/// Whether a field below another is a secret.
+type IsSecret = fn(parent: &str, name: &str) -> bool;
+
+/// The text of a prometheus.yml without its secrets. What cannot be parsed is not shown at all.
 pub fn shown_config(file: &str, text: &str) -> String {
+    shown(file, text, |_, name| SECRET_FIELDS.contains(&name))
+}
+
+/// The text of Alertmanager's configuration without its secrets, the URLs of webhooks among them. What cannot be parsed is not shown
+/// at all.
+pub fn shown_alertmanager_config(file: &str, text: &str) -> String {
+    shown(file, text, |parent, name| {
+        SECRET_FIELDS.contains(&name)
+            || ALERTMANAGER_SECRET_FIELDS.contains(&name)
+            || ALERTMANAGER_SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
+            || (parent == "webhook_configs" && name == "url")
+    })
+}
+
+fn shown(file: &str, text: &str, is_secret: IsSecret) -> String {
     let mut out = String::new();
     for (_, document) in node::documents(file, text) {
         match document {
-            Ok(node) => print(&node, 0, false, &mut out),
+            Ok(node) => print(&node, 0, "", false, is_secret, &mut out),
             Err(_) => out.push_str("# a part that cannot be read is not shown\n"),
         }
     }
@@ -38,7 +76,7 @@ pub fn shown_config(file: &str, text: &str) -> String {
 }
 
 /// Prints a value in block style; the text so far ends where the value's first line begins.
-fn print(node: &Node, depth: usize, secret: bool, out: &mut String) {
+fn print(node: &Node, depth: usize, parent: &str, secret: bool, is_secret: IsSecret, out: &mut String) {
     match &node.value {
         NodeValue::Map(entries) if !entries.is_empty() => {
             for (at, (key, value)) in entries.iter().enumerate() {
@@ -48,8 +86,9 @@ fn print(node: &Node, depth: usize, secret: bool, out: &mut String) {
                 let name = key.text().map_or_else(|| key.describe(), str::to_owned);
                 out.push_str(&scalar(&name));
                 out.push(':');
-                let secret = secret || SECRET_FIELDS.contains(&name.as_str());
-                print_below(value, depth + 1, secret, out);
+                let secret = secret || is_secret(parent, &name);
+                begin_below(value, depth + 1, out);
+                print(value, depth + 1, &name, secret, is_secret, out);
             }
         }
         NodeValue::List(items) if !items.is_empty() => {
@@ -58,7 +97,7 @@ fn print(node: &Node, depth: usize, secret: bool, out: &mut String) {
                     indent(depth, out);
                 }
                 out.push_str("- ");
-                print(item, depth + 1, secret, out);
+                print(item, depth + 1, parent, secret, is_secret, out);
             }
         }
         NodeValue::Map(_) => out.push_str("{}\n"),
@@ -72,8 +111,8 @@ fn print(node: &Node, depth: usize, secret: bool, out: &mut String) {
     }
 }
 
-/// Prints a value after its key: on the same line, or on lines of its own.
-fn print_below(node: &Node, depth: usize, secret: bool, out: &mut String) {
+/// What stands between a key and its value: a blank, or a line end and the indentation.
+fn begin_below(node: &Node, depth: usize, out: &mut String) {
     let is_block = match &node.value {
         NodeValue::Map(entries) => !entries.is_empty(),
         NodeValue::List(items) => !items.is_empty(),
@@ -85,7 +124,6 @@ fn print_below(node: &Node, depth: usize, secret: bool, out: &mut String) {
     } else {
         out.push(' ');
     }
-    print(node, depth, secret, out);
 }
 
 fn indent(depth: usize, out: &mut String) {
@@ -149,5 +187,18 @@ mod tests {
             Err(error) => panic!("{error}: {text}"),
         };
         assert_eq!(json(&again), json(text), "{again}");
+    }
+
+    #[test]
+    fn alertmanagers_secrets_are_hidden_too() {
+        let text = "global: {smtp_auth_password: hush, slack_api_url: 'http://hush', opsgenie_api_key: hush, smtp_from: a@b}\n\
+                    receivers:\n- name: a\n  webhook_configs: [{url: 'http://hush', url_file: f, http_config: {tls_config: {key: hush}}}]\n  \
+                    slack_configs: [{app_token: hush, actions: [{url: 'http://seen'}]}]\n  \
+                    discord_configs: [{webhook_url: 'http://hush'}]\n  pagerduty_configs: [{routing_key: hush, url: 'http://seen'}]\n";
+        let shown = shown_alertmanager_config("am.yml", text);
+        assert!(!shown.contains("hush"), "{shown}");
+        assert_eq!(shown.matches("<secret>").count(), 8, "{shown}");
+        assert_eq!(shown.matches("http://seen").count(), 2, "{shown}");
+        assert!(shown.contains("url_file: f") && shown.contains("smtp_from"), "{shown}");
     }
 }

@@ -60,8 +60,7 @@ pub(crate) fn parse_url(url: &str) -> Result<Uri, String> {
     }
 }
 
-/// Posts JSON to `url`. What must stay secret about the request is added to `redactor`, through which the answer's body has to go
-/// before it is shown.
+/// Posts JSON to `url`. What must stay secret about the request is added to `redactor`, and taken out of the answer's body.
 ///
 /// # Errors
 /// When there is no answer. All but a malformed URL may be tried again.
@@ -77,7 +76,8 @@ pub(crate) async fn post_json(
     let failed = |reason: String| SendError::recoverable(format!("post to {host}: {reason}"));
     let secrets = secret_headers(settings, &uri, redactor).await?;
     let response = follow(settings, uri, body.into(), secrets).await;
-    let answer = response.map_err(|reason| redactor.redact_error(failed(reason)))?;
+    let mut answer = response.map_err(|reason| redactor.redact_error(failed(reason)))?;
+    answer.body = redactor.redact(&answer.body);
     Ok(answer)
 }
 

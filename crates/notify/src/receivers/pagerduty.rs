@@ -44,7 +44,7 @@ pub struct PagerdutyConfig {
     /// The key of the integration, a template.
     pub routing_key: SecretSource,
     /// Where events are sent.
-    pub url: String,
+    pub url: SecretSource,
     /// Who monitors, a template.
     pub client: String,
     /// Where that is, a template.
@@ -99,7 +99,7 @@ impl PagerdutyConfig {
             send_resolved: fields.flag("send_resolved").unwrap_or(true),
             http: defaults.http_of(fields, folder),
             routing_key,
-            url,
+            url: SecretSource::Inline(url),
             client_url: template_field(
                 fields,
                 "client_url",
@@ -184,8 +184,8 @@ impl Receiver for Pagerduty {
             }
             redactor.hide(&key);
             let body = request(&self.config, &key, &rendering)?;
-            let answer =
-                http_client::post_json(&self.config.http, &self.config.url, body, &mut redactor).await;
+            let url = secret::read("url", &self.config.url).await?;
+            let answer = http_client::post_json(&self.config.http, &url, body, &mut redactor).await;
             let judged = answer.and_then(|answer| judge(&answer, &[], Some(details_of(&answer))));
             judged.map_err(|error| redactor.redact_error(error))
         }))

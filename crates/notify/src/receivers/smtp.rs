@@ -148,6 +148,7 @@ impl Connection {
             redactor.hide(secret);
             redactor.hide(&STANDARD.encode(secret));
         }
+        redactor.hide(&plain_answer(credentials));
         let mut problems = Vec::new();
         for mechanism in mechanisms.split_ascii_whitespace() {
             let done = match mechanism {
@@ -177,9 +178,8 @@ impl Connection {
         if !self.encrypted && !is_local {
             return Err(SendError::recoverable("PLAIN auth: unencrypted connection"));
         }
-        let Credentials { identity, username, password, .. } = credentials;
-        let answer = STANDARD.encode(format!("{identity}\0{username}\0{password}"));
-        self.command("PLAIN auth", &format!("AUTH PLAIN {answer}"), 235).await.map(drop)
+        let command = format!("AUTH PLAIN {}", plain_answer(credentials));
+        self.command("PLAIN auth", &command, 235).await.map(drop)
     }
 
     async fn login(&mut self, credentials: &Credentials) -> Result<(), SendError> {
@@ -291,6 +291,12 @@ fn refused(step: &str, code: u16, lines: &[String]) -> SendError {
 
 fn decoded(challenge: &str) -> Vec<u8> {
     STANDARD.decode(challenge.trim()).unwrap_or_default()
+}
+
+/// What PLAIN sends (RFC 4616).
+fn plain_answer(credentials: &Credentials) -> String {
+    let Credentials { identity, username, password, .. } = credentials;
+    STANDARD.encode(format!("{identity}\0{username}\0{password}"))
 }
 
 /// The answer to a CRAM-MD5 challenge (RFC 2195).
