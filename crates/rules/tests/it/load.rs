@@ -79,7 +79,7 @@ fn mistakes_are_told_in_prometheuss_words_with_their_place_and_a_remedy() {
     );
     check(
         &rule("{alert: a, exprr: up}"),
-        &["r.yml:4:14: groups[0].rules[0].exprr: unknown field", "did you mean expr?"],
+        &["r.yml:4:16: groups[0].rules[0].exprr: unknown field", "did you mean expr?"],
     );
     check("groups:\n- rules: []\n", &["r.yml:2:3: Groupname must not be empty"]);
     check(

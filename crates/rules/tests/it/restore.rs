@@ -10,7 +10,7 @@ use tidewatch_rules::{AlertState, GroupState};
 fn restart(hold: &str, down: i64, outage: i64) -> (AlertState, i64, Option<i64>) {
     let rule = group(
         "interval: 1m",
-        &format!("- {{alert: A, expr: x > 0, for: {hold}, labels: {{s: '{{{{ $labels.s }}}}'}}}}"),
+        &format!("- {{alert: A, expr: x > 0, for: {hold}}}"),
     );
     let mut world = World::new(Arc::clone(&rule));
     let step = |world: &mut World, minute: i64| {
