@@ -50,6 +50,8 @@ fn state() -> ApiState {
         query_limits: QueryLimits::default(),
         head: Box::new(HeadStats::default),
         targets: None,
+        rules: None,
+        alert_targets: None,
         workloads: None,
         autoscaling: None,
         resource_metrics: None,

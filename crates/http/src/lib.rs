@@ -12,6 +12,7 @@
 //! Deliberately not here: TLS and users (non-loopback addresses are refused), CORS (no other origin may read), HTTP/2
 //! but for OTLP/gRPC, evaluation of rules, and saving of anything.
 
+mod alerting_sources;
 mod answer;
 mod cluster_metrics;
 mod endpoint;
@@ -38,6 +39,7 @@ mod state;
 mod tidewatch_api;
 mod ui;
 
+pub use alerting_sources::{AlertTargets, RuleGroups};
 pub use cluster_metrics::{
     CADVISOR_METRICS_PATH, CONTROLLER_METRICS_PATH, KAFKA_METRICS_PATH, KUBE_STATE_METRICS_PATH,
     NODE_METRICS_PATH,

@@ -17,6 +17,7 @@ use tidewatch_telemetry::{BuildInfo, Registry};
 use tidewatch_traces::TraceStore;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::alerting_sources::{AlertTargets, RuleGroups};
 use crate::otlp::SpanReception;
 use crate::sampling::SamplingStrategies;
 use crate::scaling_sources::{Autoscaling, CustomMetrics, ExternalMetrics, ResourceMetrics, Simulate};
@@ -34,6 +35,10 @@ pub struct ApiState {
     pub head: Box<dyn Fn() -> HeadStats + Send + Sync>,
     /// The scraper's targets.
     pub targets: Option<Arc<dyn Targets>>,
+    /// The rules, if any are evaluated.
+    pub rules: Option<Arc<dyn RuleGroups>>,
+    /// Where their alerts are sent, beside the Alertmanager that runs here.
+    pub alert_targets: Option<Arc<dyn AlertTargets>>,
     /// The pods and their metrics.
     pub workloads: Option<Arc<dyn Workloads>>,
     /// The autoscalers.

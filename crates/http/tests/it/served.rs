@@ -60,6 +60,8 @@ pub(crate) fn state_over(store: Arc<dyn Select>) -> ApiState {
             max_time: 2,
         }),
         targets: Some(Arc::new(TwoPools)),
+        rules: None,
+        alert_targets: None,
         workloads: None,
         autoscaling: None,
         resource_metrics: None,
