@@ -4,6 +4,7 @@
 
 use crate::autoscale::AutoscaleArgs;
 use crate::broker::BrokerArgs;
+use crate::drill::DrillArgs;
 use crate::fault::FaultArgs;
 use crate::load_args::LoadArgs;
 use crate::scaling_args::ScalingArgs;
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Fault(FaultArgs),
     /// Turn service level objectives into recording rules and burn-rate alerts
     Slo(SloArgs),
+    /// Cause what alerts are about, for real, on a stack of its own, and say whether somebody was told
+    Drill(DrillArgs),
     /// Run a Kafka-compatible broker
     ///
     /// One node without replication for development and tests: any Kafka client works. `up` runs one for each Kafka object.

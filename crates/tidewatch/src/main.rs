@@ -27,6 +27,7 @@ mod simulate;
 mod simulate_args;
 mod simulate_print;
 
+mod drill;
 mod fault;
 
 mod load;
@@ -75,6 +76,7 @@ fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> 
         Command::Load(args) => load::run(args),
         Command::Fault(args) => on_runtime(fault::run(args)),
         Command::Slo(args) => slo::run(args),
+        Command::Drill(args) => on_runtime(drill::run(args)),
         Command::Broker(args) => logged(&args.log, broker::run(args)),
         Command::Sidecar(args) => {
             let format = if args.log_as_json { LogFormat::Json } else { LogFormat::Text };

@@ -133,6 +133,29 @@ impl Pods {
         failed.map_or(Ok(undone), Err)
     }
 
+    /// Causes a fault in a pod unless it has one of this kind. A pod that is not reachable is left for later.
+    ///
+    /// # Errors
+    /// When the pod refuses.
+    pub(crate) async fn ensure(&self, pod: &Pod, cause: &Cause) -> Result<(), Failure> {
+        let Answer::Ok(answer) = self.ask(Method::GET, &pod.url, None).await else { return Ok(()) };
+        let mut active = answer["faults"].as_array().into_iter().flatten();
+        if active.any(|fault| fault["kind"] == cause.kind.name()) {
+            return Ok(());
+        }
+        let url = format!("{}/{}", pod.url, cause.kind.name());
+        match self.ask(Method::POST, &url, Some(&cause.body())).await {
+            Answer::Refused(status, text) => Err(refusal(pod, status, &text)),
+            Answer::Ok(_) | Answer::Unreachable(_) => Ok(()),
+        }
+    }
+
+    /// Undoes a fault of a pod; `false` when it is not reachable now.
+    pub(crate) async fn undo(&self, pod: &Pod, kind: FaultKind) -> bool {
+        let url = format!("{}/{}", pod.url, kind.name());
+        matches!(self.ask(Method::DELETE, &url, None).await, Answer::Ok(_))
+    }
+
     /// The pods of the Deployment of this name, or the pod.
     ///
     /// # Errors
@@ -221,7 +244,17 @@ impl Pod {
         })
     }
 
-    fn full_name(&self) -> String {
+    /// Its address.
+    pub(crate) fn ip(&self) -> &str {
+        let host = self.url.trim_start_matches("http://");
+        host.split(':').next().unwrap_or(host)
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    pub(crate) fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 }
