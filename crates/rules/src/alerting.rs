@@ -41,7 +41,7 @@ struct Found {
 }
 
 impl Alerts {
-    /// Brings the alerts up to date with the results at `now`, and gives how many are pending or firing.
+    /// Brings the alerts up to date with the results at `now`.
     ///
     /// # Errors
     /// When two results become the same alert, and nothing is changed; or when there are more alerts than `limit`, and all are
@@ -49,12 +49,12 @@ impl Alerts {
     pub(crate) fn update(
         &mut self,
         rule: &Rule,
-        alerting: &AlertingRule,
         results: &[VectorElement],
         now: i64,
         limit: usize,
         context: &EvaluationContext<'_>,
-    ) -> Result<usize, EvaluationError> {
+    ) -> Result<(), EvaluationError> {
+        let Some(alerting) = rule.alerting() else { return Ok(()) };
         let found = self.find(rule, alerting, results, now, context)?;
         for instance in self.instances.values_mut() {
             instance.holds = false;
@@ -79,7 +79,7 @@ impl Alerts {
             self.instances.clear();
             return Err(EvaluationError::TooManyAlerts { limit, found: active });
         }
-        Ok(active)
+        Ok(())
     }
 
     /// What the results are as alerts.

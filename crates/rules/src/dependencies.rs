@@ -68,3 +68,52 @@ fn last_writer(name: &Matcher, earlier: &[Rule], writers: &HashMap<&str, usize>)
         Some(_) => name.matches(ALERTS) || name.matches(ALERTS_FOR_STATE),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{LoadOptions, load_rule_file};
+
+    #[test]
+    fn a_rule_needs_the_last_earlier_rule_whose_series_it_reads() {
+        let check = |rules: &[&str], expected: &[Needs]| {
+            let rules: String = rules.iter().map(|rule| format!("  - {{{rule}}}\n")).collect();
+            let text = format!("groups:\n- name: g\n  rules:\n{rules}");
+            let groups = load_rule_file("r.yml", &text, &LoadOptions::default()).unwrap();
+            assert_eq!(needs(&groups[0]), expected, "{rules}");
+        };
+        let none = || Needs::UpTo(None);
+        let up_to = |at| Needs::UpTo(Some(at));
+        check(&["record: a, expr: x", "record: b, expr: y"], &[none(), none()]);
+        check(
+            &[
+                "record: a, expr: x",
+                "record: b, expr: y",
+                "record: c, expr: b + a",
+                "record: d, expr: 'rate(a[5m])'",
+            ],
+            &[none(), none(), up_to(1), up_to(0)],
+        );
+        // what comes later is read as it was written the time before
+        check(&["record: a, expr: b", "record: b, expr: b"], &[none(), none()]);
+        check(&["record: a, expr: x", "record: b, expr: '{__name__=~\"a|z\"}'"], &[none(), up_to(0)]);
+        check(&["record: a, expr: '{job=\"x\"}'", "record: b, expr: '{job=\"x\"}'"], &[none(), Needs::All]);
+        check(&["record: a, expr: vector(1)", "record: b, expr: time()"], &[none(), none()]);
+        check(
+            &[
+                "alert: A, expr: x",
+                "record: b, expr: 'count(ALERTS)'",
+                "record: c, expr: 'ALERTS_FOR_STATE{alertname=\"Z\"}'",
+            ],
+            &[none(), up_to(0), up_to(0)],
+        );
+        check(
+            &[
+                "record: a, expr: x",
+                "alert: B, expr: x, annotations: {s: '{{ query \"a\" }}'}",
+                "alert: C, expr: x, annotations: {s: query}",
+            ],
+            &[none(), Needs::All, none()],
+        );
+    }
+}

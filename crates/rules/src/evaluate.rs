@@ -13,6 +13,7 @@ use crate::generator::graph_link;
 use crate::group::{Rule, RuleGroup, RuleKind};
 use crate::outputs::{Outputs, Span};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use tidewatch_model::{Alert, Batch, Labels, METRIC_NAME, SeriesRef, stale_nan};
 use tidewatch_promql::VectorElement;
@@ -142,6 +143,36 @@ impl GroupState {
         outcome
     }
 
+    /// The rules from a place on that do not read what others of them write: their queries may run in any order, or at once.
+    pub(crate) fn independent(&self, from: usize) -> Range<usize> {
+        let reads_them = |at: &usize| match self.needs[*at] {
+            Needs::All => true,
+            Needs::UpTo(last) => last.is_some_and(|last| last >= from),
+        };
+        from..(from + 1..self.rules.len()).find(reads_them).unwrap_or(self.rules.len())
+    }
+
+    /// Sees to it that a rule finds in the store what it reads.
+    pub(crate) fn prepare(&mut self, at: usize, context: &EvaluationContext<'_>) {
+        let waits = match self.needs[at] {
+            Needs::All => true,
+            Needs::UpTo(last) => last.zip(self.spans.first()).is_some_and(|(last, span)| last >= span.rule),
+        };
+        if waits {
+            self.flush(context);
+        }
+    }
+
+    /// The result of a rule's expression at `now`.
+    pub(crate) fn query(
+        &self,
+        at: usize,
+        now: i64,
+        context: &EvaluationContext<'_>,
+    ) -> Result<Vec<VectorElement>, EvaluationError> {
+        context.query(&self.group.rules[at].expression, now.saturating_sub(self.offset(context)))
+    }
+
     /// Evaluates one rule. When all are evaluated, or no more are to be, [`GroupState::finish`] has to follow.
     pub(crate) fn evaluate_rule(
         &mut self,
@@ -150,26 +181,28 @@ impl GroupState {
         context: &EvaluationContext<'_>,
         outcome: &mut GroupOutcome,
     ) {
-        let waits = match self.needs[at] {
-            Needs::All => true,
-            Needs::UpTo(last) => last.zip(self.spans.first()).is_some_and(|(last, span)| last >= span.rule),
-        };
-        if waits {
-            self.flush(context);
-        }
+        self.prepare(at, context);
+        let results = self.query(at, now, context);
+        self.apply(at, now, results, context, outcome);
+    }
+
+    /// Does with the result of a rule's expression what the rule says.
+    pub(crate) fn apply(
+        &mut self,
+        at: usize,
+        now: i64,
+        results: Result<Vec<VectorElement>, EvaluationError>,
+        context: &EvaluationContext<'_>,
+        outcome: &mut GroupOutcome,
+    ) {
         let start = self.batch.rows.len();
         outcome.evaluations += 1;
-        let state = &mut self.rules[at];
-        match self.group.rules[at].evaluate(
-            state,
-            now,
-            &self.group,
-            self.restored,
-            &mut self.samples,
-            &mut self.batch,
-            context,
-            outcome,
-        ) {
+        let applied = results.and_then(|results| match &self.group.rules[at].kind {
+            RuleKind::Recording => self.record(at, &results, now, context),
+            RuleKind::Alerting(_) => self.alert(at, &results, now, context, outcome),
+        });
+        let (rule, state) = (&self.group.rules[at], &mut self.rules[at]);
+        match applied {
             Ok(()) => {
                 (state.health, state.last_error) = (RuleHealth::Good, None);
                 outcome.samples += state.outputs.len();
@@ -177,10 +210,50 @@ impl GroupState {
             }
             Err(error) => {
                 outcome.failures += 1;
-                let rule = &self.group.rules[at];
+                self.batch.rows.truncate(start);
+                state.outputs.lost();
                 state.fail(&self.group, rule, &error.to_string());
             }
         }
+    }
+
+    fn record(
+        &mut self,
+        at: usize,
+        results: &[VectorElement],
+        now: i64,
+        context: &EvaluationContext<'_>,
+    ) -> Result<(), EvaluationError> {
+        let time = now.saturating_sub(self.offset(context));
+        let (rule, limit, found) = (&self.group.rules[at], self.group.limit, results.len());
+        let rows = results.iter().map(|element| (&element.labels, element.sample.value));
+        let labels_of = |labels: &Labels| rule.recorded(labels);
+        self.rules[at].outputs.write(rows, labels_of, time, &mut self.batch)?;
+        if limit > 0 && found > limit {
+            return Err(EvaluationError::TooManySeries { limit, found });
+        }
+        Ok(())
+    }
+
+    fn alert(
+        &mut self,
+        at: usize,
+        results: &[VectorElement],
+        now: i64,
+        context: &EvaluationContext<'_>,
+        outcome: &mut GroupOutcome,
+    ) -> Result<(), EvaluationError> {
+        let time = now.saturating_sub(self.offset(context));
+        let (rule, state) = (&self.group.rules[at], &mut self.rules[at]);
+        state.alerts.update(rule, results, now, self.group.limit, context)?;
+        let interval = milliseconds(self.group.interval);
+        state.alerts.send(&state.generator, interval, now, context, &mut outcome.alerts);
+        self.samples.clear();
+        if self.restored {
+            state.alerts.samples(rule, &mut self.samples);
+        }
+        let rows = self.samples.iter().map(|(labels, value)| (labels, *value));
+        state.outputs.write(rows, Labels::clone, time, &mut self.batch)
     }
 
     /// Writes what is left to be written, and ends the series of rules that are gone.
@@ -299,57 +372,6 @@ impl RuleState {
 }
 
 impl Rule {
-    /// Evaluates the rule: its rows go to the batch, its alerts to the outcome.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a group's state that one rule may touch")]
-    fn evaluate(
-        &self,
-        state: &mut RuleState,
-        now: i64,
-        group: &RuleGroup,
-        restored: bool,
-        samples: &mut Vec<(Labels, f64)>,
-        batch: &mut Batch,
-        context: &EvaluationContext<'_>,
-        outcome: &mut GroupOutcome,
-    ) -> Result<(), EvaluationError> {
-        let time = now.saturating_sub(milliseconds(group.query_offset.unwrap_or(context.query_offset)));
-        let results = context.query(&self.expression, time)?;
-        match &self.kind {
-            RuleKind::Recording => self.record(state, &results, group.limit, time, batch),
-            RuleKind::Alerting(alerting) => {
-                state.alerts.update(self, alerting, &results, now, group.limit, context)?;
-                let interval = milliseconds(group.interval);
-                state.alerts.send(&state.generator, interval, now, context, &mut outcome.alerts);
-                samples.clear();
-                if restored {
-                    state.alerts.samples(self, samples);
-                }
-                let rows = samples.iter().map(|(labels, value)| (labels, *value));
-                // the labels of alerts differ, and so do those of their series
-                state.outputs.write(rows, Labels::clone, time, batch)
-            }
-        }
-    }
-
-    fn record(
-        &self,
-        state: &mut RuleState,
-        results: &[VectorElement],
-        limit: usize,
-        time: i64,
-        batch: &mut Batch,
-    ) -> Result<(), EvaluationError> {
-        let before = batch.rows.len();
-        let rows = results.iter().map(|element| (&element.labels, element.sample.value));
-        state.outputs.write(rows, |labels| self.recorded(labels), time, batch)?;
-        if limit > 0 && results.len() > limit {
-            batch.rows.truncate(before);
-            state.outputs.lost();
-            return Err(EvaluationError::TooManySeries { limit, found: results.len() });
-        }
-        Ok(())
-    }
-
     /// The labels of the series a result is recorded as.
     fn recorded(&self, result: &Labels) -> Labels {
         let mut builder = result.to_builder();

@@ -3,13 +3,18 @@
 //! Input: the group's state, a clock, a wish to stop. Output: the state, evaluated again and again, and given back in the end. A
 //! moment that passes while the group is busy is counted and left out.
 
+use crate::context::EvaluationContext;
+use crate::error::EvaluationError;
 use crate::evaluate::{GroupOutcome, GroupState};
 use crate::live::Shared;
 use crate::schedule::{Schedule, in_milliseconds};
 use crate::status::View;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tidewatch_promql::VectorElement;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// A group that runs.
@@ -140,19 +145,28 @@ fn evaluate_now(
     view.totals().iterations += 1;
     let mut outcome = GroupOutcome::default();
     shared.with_context(|context| {
-        for at in 0..state.group().rules.len() {
-            if *stop.borrow() {
-                break;
+        let mut next = 0;
+        while next < state.group().rules.len() && !*stop.borrow() {
+            state.prepare(next, context);
+            let at_once =
+                if shared.options.rule_concurrency > 0 { state.independent(next) } else { next..next + 1 };
+            let mut results = query_at_once(state, at_once.clone(), now, context, &shared.rule_permits);
+            for at in at_once.clone() {
+                let (rule_began, rule_start) = (shared.deps.clock.now(), Instant::now());
+                let (results, queried) = match results.get_mut(at - next).and_then(Option::take) {
+                    Some(queried) => queried,
+                    None => (state.query(at, now, context), Duration::ZERO),
+                };
+                state.apply(at, now, results, context, &mut outcome);
+                let took = queried + rule_start.elapsed();
+                shared.rule_lengths.note(took);
+                view.note_rule(state, at, rule_began, took);
+                if !outcome.alerts.is_empty() {
+                    shared.deps.sink.send(&outcome.alerts);
+                    outcome.alerts.clear();
+                }
             }
-            let (rule_began, rule_start) = (shared.deps.clock.now(), Instant::now());
-            state.evaluate_rule(at, now, context, &mut outcome);
-            let took = rule_start.elapsed();
-            shared.rule_lengths.note(took);
-            view.note_rule(state, at, rule_began, took);
-            if !outcome.alerts.is_empty() {
-                shared.deps.sink.send(&outcome.alerts);
-                outcome.alerts.clear();
-            }
+            next = at_once.end;
         }
         state.finish(now, context);
     });
@@ -165,6 +179,42 @@ fn evaluate_now(
     totals.failures += outcome.failures as u64;
     totals.samples = outcome.samples;
     (totals.evaluation_time, totals.rule_time, totals.last_evaluation) = (took, rule_time, Some(began));
+}
+
+/// A rule's result, and how long the query took.
+type Queried = Option<(Result<Vec<VectorElement>, EvaluationError>, Duration)>;
+
+/// Runs the queries of rules that do not depend on each other, on as many threads as are free; nothing when there is none to spare,
+/// or only one rule.
+fn query_at_once(
+    state: &GroupState,
+    rules: Range<usize>,
+    now: i64,
+    context: &EvaluationContext<'_>,
+    permits: &Semaphore,
+) -> Vec<Queried> {
+    let spare: Vec<_> = (1..rules.len()).map_while(|_| permits.try_acquire().ok()).collect();
+    if spare.is_empty() {
+        return Vec::new();
+    }
+    let results: Vec<Mutex<Queried>> = rules.clone().map(|_| Mutex::default()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(into) = results.get(place) else { break };
+            let start = Instant::now();
+            let result = state.query(rules.start + place, now, context);
+            *into.lock().unwrap_or_else(PoisonError::into_inner) = Some((result, start.elapsed()));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in &spare {
+            scope.spawn(work);
+        }
+        work();
+    });
+    results.into_iter().map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 async fn restore(state: GroupState, view: &Arc<View>, shared: &Arc<Shared>) -> GroupState {

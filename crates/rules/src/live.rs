@@ -51,16 +51,21 @@ pub struct RulesOptions {
     pub query_offset: Duration,
     /// How many groups are evaluated at once, at least one.
     pub concurrency: usize,
+    /// How many queries of rules may run beside the one that each group runs, all groups together: rules of a group that do not
+    /// read each other's series are then queried at once. 0 queries one rule of a group after the other.
+    pub rule_concurrency: usize,
 }
 
 impl Default for RulesOptions {
-    /// Prometheus's defaults: resend after one minute, no offset; as many groups at once as there are processors.
+    /// Prometheus's defaults: resend after one minute, no offset; as many groups at once as there are processors, the rules
+    /// of each one after the other.
     fn default() -> Self {
         Self {
             resend_delay: Duration::from_secs(60),
             restore: RestoreOptions::default(),
             query_offset: Duration::ZERO,
             concurrency: std::thread::available_parallelism().map_or(1, usize::from),
+            rule_concurrency: 0,
         }
     }
 }
@@ -79,6 +84,7 @@ pub(crate) struct Shared {
     settings: RwLock<Arc<Settings>>,
     pub(crate) engine: Engine,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) rule_permits: Semaphore,
     /// Raised when everything ends.
     pub(crate) cancel: Cancel,
     pub(crate) closing: watch::Sender<bool>,
@@ -134,6 +140,7 @@ impl Rules {
         let shared = Arc::new(Shared {
             engine: Engine::new(deps.engine),
             permits: Arc::new(Semaphore::new(options.concurrency.max(1))),
+            rule_permits: Semaphore::new(options.rule_concurrency),
             deps,
             options,
             settings: RwLock::new(Arc::new(settings)),

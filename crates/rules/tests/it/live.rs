@@ -24,12 +24,12 @@ struct Live {
     sink: Arc<Sink>,
 }
 
-fn options() -> RulesOptions {
-    RulesOptions { concurrency: 2, ..RulesOptions::default() }
-}
-
 impl Live {
     fn start(tsdb: &Arc<Tsdb>, text: &str) -> Self {
+        Self::start_with(tsdb, text, RulesOptions { concurrency: 2, ..RulesOptions::default() })
+    }
+
+    fn start_with(tsdb: &Arc<Tsdb>, text: &str, options: RulesOptions) -> Self {
         let sink = Arc::new(Sink::default());
         let deps = RulesDeps {
             read: tsdb.clone(),
@@ -40,7 +40,7 @@ impl Live {
             external_labels: Labels::from_pairs([("cluster", "c")]),
             external_url: "http://here".to_owned(),
         };
-        let rules = Rules::start(groups(text), deps, options()).unwrap();
+        let rules = Rules::start(groups(text), deps, options).unwrap();
         Self { rules, tsdb: tsdb.clone(), sink }
     }
 
@@ -195,5 +195,27 @@ async fn metrics_have_prometheuss_names_and_labels() {
     for name in ["prometheus_rule_group_duration_seconds", "prometheus_rule_evaluation_duration_seconds"] {
         assert!(text.contains(&format!("{name}{{quantile=\"0.5\"}} ")), "{text}");
     }
+    live.rules.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_that_are_queried_at_once_give_what_they_give_one_after_the_other() {
+    let (_folder, tsdb) = store();
+    put(&tsdb, "x", 3.0);
+    let mut rules = String::new();
+    for number in 0..30 {
+        rules += &format!("- {{record: r{number}, expr: x + {number}}}\n");
+        rules += &format!("- {{record: of_r{number}, expr: r{number} * 2}}\n");
+    }
+    rules += "- {record: sum, expr: 'sum({__name__=~\"r.+|of_r.+\"})'}";
+    let options = RulesOptions { concurrency: 1, rule_concurrency: 3, ..RulesOptions::default() };
+    let live = Live::start_with(&tsdb, &text("40ms", &rules), options);
+    let expected: f64 = (0..30).map(|number| f64::from(3 + number) * 3.0).sum();
+    until("the sum", || live.query("sum") == 1).await;
+    assert_eq!(live.query(&format!("sum == {expected}")), 1);
+    assert_eq!(
+        live.status("g").unwrap().rules().filter(|(_, status)| status.health == RuleHealth::Bad).count(),
+        0
+    );
     live.rules.shutdown().await;
 }
