@@ -9,13 +9,18 @@ use serde::Deserialize;
 use tidewatch_dashboard::{Dashboard, FOLDER_ANNOTATION, Span, Values, is_dashboard, load_configmap};
 
 /// The files that hold dashboards.
-pub(crate) const DASHBOARDS: [&str; 5] = [
+pub(crate) const DASHBOARDS: [&str; 6] = [
     "kubernetes/monitoring/grafana-dashboard.yaml",
     "kubernetes/monitoring/kubernetes-dashboard.yaml",
     "kubernetes/monitoring/kafka-dashboard.yaml",
     "kubernetes/monitoring/dapr-dashboard.yaml",
     "kubernetes/monitoring/autoscaling-dashboard.yaml",
+    "kubernetes/monitoring/slo-dashboard.yaml",
 ];
+
+/// The files that hold rules.
+const RULES: [&str; 2] =
+    ["kubernetes/monitoring/prometheus-rules.yaml", "kubernetes/monitoring/slo-rules.yaml"];
 
 /// How often the shipped ServiceMonitors scrape.
 pub(crate) const SCRAPE_INTERVAL: Duration = Duration::from_secs(30);
@@ -72,14 +77,19 @@ pub(crate) fn opening_values(dashboard: &Dashboard) -> Values {
     Values::defaults(dashboard, span, |_| Vec::new())
 }
 
-/// One alert of the shipped PrometheusRule.
+/// One rule of the shipped PrometheusRules.
 #[derive(Deserialize)]
-pub(crate) struct Alert {
+pub(crate) struct Rule {
+    #[serde(default)]
     pub(crate) alert: String,
+    #[serde(default)]
+    pub(crate) record: String,
     pub(crate) expr: String,
-    #[serde(rename = "for")]
+    #[serde(rename = "for", default)]
     pub(crate) hold: String,
+    #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
@@ -95,11 +105,30 @@ struct Groups {
 
 #[derive(Deserialize)]
 struct Group {
-    rules: Vec<Alert>,
+    rules: Vec<Rule>,
 }
 
-/// The shipped alerts, in order.
-pub(crate) fn alerts() -> Vec<Alert> {
-    let rules: Rules = serde_saphyr::from_str(&read("kubernetes/monitoring/prometheus-rules.yaml")).unwrap();
-    rules.spec.groups.into_iter().flat_map(|group| group.rules).collect()
+/// The shipped rules, in order.
+pub(crate) fn rules() -> Vec<Rule> {
+    let groups = |file: &&str| serde_saphyr::from_str::<Rules>(&read(file)).unwrap().spec.groups;
+    RULES.iter().flat_map(groups).flat_map(|group| group.rules).collect()
+}
+
+/// Those of them that alert.
+pub(crate) fn alerts() -> Vec<Rule> {
+    rules().into_iter().filter(|rule| !rule.alert.is_empty()).collect()
+}
+
+/// The texts of a ConfigMap, or of a Secret that is written as text.
+pub(crate) fn texts(relative: &str) -> BTreeMap<String, String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Object {
+        #[serde(default)]
+        data: BTreeMap<String, String>,
+        #[serde(default)]
+        string_data: BTreeMap<String, String>,
+    }
+    let object: Object = serde_saphyr::from_str(&read(relative)).unwrap();
+    object.data.into_iter().chain(object.string_data).collect()
 }

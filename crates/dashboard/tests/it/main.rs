@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot read its input has failed
 
+mod alertmanager;
 mod files;
 mod metrics;
 mod rules;
+mod runbooks;
 mod shipped;

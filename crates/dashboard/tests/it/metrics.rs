@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidewatch_promql::{Expression, parse};
 
-use crate::files::{alerts, all_dashboards, opening_values, read};
+use crate::files::{all_dashboards, opening_values, read, rules};
 
 fn parsed(promql: &str) -> Expression {
     parse(promql).unwrap_or_else(|error| panic!("{promql}: {error}"))
@@ -27,7 +27,7 @@ pub(crate) fn range_windows(promql: &str) -> Vec<Duration> {
     parsed(promql).ranges()
 }
 
-/// Every metric name that a shipped panel, variable or alert reads.
+/// Every metric name that a shipped panel, variable or rule reads.
 fn used() -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for dashboard in all_dashboards() {
@@ -42,7 +42,7 @@ fn used() -> BTreeSet<String> {
             }
         }
     }
-    used.extend(alerts().iter().flat_map(|alert| names(&alert.expr)));
+    used.extend(rules().iter().flat_map(|rule| names(&rule.expr)));
     used
 }
 
@@ -71,4 +71,12 @@ fn the_list_of_metrics_is_what_dashboards_and_rules_use() {
     assert!(missing.is_empty(), "used, but not in docs/metrics-used.md: {missing:?}");
     let unused: Vec<_> = listed.difference(&used).collect();
     assert!(unused.is_empty(), "in docs/metrics-used.md, but not used: {unused:?}");
+}
+
+#[test]
+fn recorded_series_are_those_that_are_read() {
+    let recorded: BTreeSet<String> =
+        rules().into_iter().map(|rule| rule.record).filter(|name| !name.is_empty()).collect();
+    let read: BTreeSet<String> = used().into_iter().filter(|name| name.starts_with("slo:")).collect();
+    assert_eq!(read, recorded, "read on the left, recorded on the right");
 }
