@@ -54,20 +54,29 @@ pub enum NotificationReason {
     /// Not known.
     #[default]
     Unknown,
-}
-
-impl std::str::FromStr for NotificationReason {
-    type Err = String;
-
-    fn from_str(_: &str) -> Result<Self, String> {
-        Ok(Self::Unknown)
-    }
+    /// The group is told of for the first time.
+    First,
+    /// Further alerts fire.
+    NewAlerts,
+    /// Some alerts are over.
+    SomeResolved,
+    /// All alerts are over.
+    AllResolved,
+    /// It was long ago that the group was told of.
+    Repeat,
 }
 
 impl NotificationReason {
     /// As it stands in templates and webhooks.
     pub fn as_str(self) -> &'static str {
-        "unknown"
+        match self {
+            Self::Unknown => "unknown",
+            Self::First => "first notification",
+            Self::NewAlerts => "new alerts added",
+            Self::SomeResolved => "some alerts resolved",
+            Self::AllResolved => "all alerts resolved",
+            Self::Repeat => "repeat interval elapsed",
+        }
     }
 }
 

@@ -179,7 +179,7 @@ pub(super) fn rfc_1123(ms: i64) -> String {
     let (day, in_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000) / 1000);
     let (year, month, date) = tidewatch_model::civil_from_days(day);
     let index = |number: i64| usize::try_from(number).unwrap_or_default();
-    let (weekday, month) = (DAYS[index(day.rem_euclid(7))], MONTHS[index(i64::from(month) - 1)]);
+    let (weekday, month) = (DAYS[index(day.rem_euclid(7))], MONTHS[index(month - 1)]);
     let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
     format!("{weekday}, {date:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }

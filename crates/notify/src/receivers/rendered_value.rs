@@ -41,6 +41,13 @@ fn as_yaml(text: &str) -> Value {
             other => other,
         };
     }
+    // what `toJson` renders can be long; a JSON reader is quicker and knows no limits of YAML's
+    if trimmed.starts_with(['{', '['])
+        && let Ok(mut value) = serde_json::from_str::<Value>(trimmed)
+    {
+        value.sort_all_objects();
+        return value;
+    }
     match first_document(text) {
         Some(Node { value: NodeValue::Text(_), .. }) | None => Value::String(text.to_owned()),
         Some(node) => structure(&node),
@@ -148,6 +155,15 @@ mod tests {
         check(r#"[{"b":"x","a":1}]"#, json!([{"a": 1, "b": "x"}]));
         check("{not: closed", json!("{not: closed"));
         check("\"quoted\"", json!("\"quoted\""));
+    }
+
+    #[test]
+    fn long_lists_stay_lists() {
+        let alert = json!({"labels": {"b": "\u{1f6a2}", "a": "<x>"}, "status": "firing"});
+        let alerts = Value::Array(vec![alert; 20_000]);
+        assert_eq!(as_yaml(&alerts.to_string()), alerts);
+        let made = as_yaml(r#"[{"b":1,"a":{"d":2,"c":3}}]"#);
+        assert_eq!(made.to_string(), r#"[{"a":{"c":3,"d":2},"b":1}]"#);
     }
 
     #[test]

@@ -28,6 +28,14 @@ pub fn variable_of(path: &Path) -> String {
 /// # Errors
 /// When its file cannot be read and no variable stands in for it. That is not tried again within a flush.
 pub(crate) async fn read(field: &str, source: &SecretSource) -> Result<String, SendError> {
+    read_with(field, source, |variable| std::env::var(variable).ok()).await
+}
+
+async fn read_with(
+    field: &str,
+    source: &SecretSource,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<String, SendError> {
     let path = match source {
         SecretSource::Inline(value) => return Ok(value.clone()),
         SecretSource::File(path) => path,
@@ -36,7 +44,7 @@ pub(crate) async fn read(field: &str, source: &SecretSource) -> Result<String, S
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let variable = variable_of(path);
-            std::env::var(&variable).map(|value| value.trim().to_owned()).map_err(|_| {
+            environment(&variable).map(|value| value.trim().to_owned()).ok_or_else(|| {
                 let path = path.display();
                 SendError::unrecoverable(format!(
                     "read {field}: {path} does not exist\nhint: create it, or set the environment variable {variable}"
@@ -118,15 +126,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("e-secret-test");
         let source = SecretSource::File(path.clone());
-        let missing = read("url_file", &source).await.unwrap_err();
+        let set =
+            |name: &str| (name == "TIDEWATCH_SECRET_E_SECRET_TEST").then(|| " from outside ".to_owned());
+        let missing = read_with("url_file", &source, |_| None).await.unwrap_err();
         assert!(missing.message.contains("TIDEWATCH_SECRET_E_SECRET_TEST") && !missing.retry, "{missing:?}");
+        assert_eq!(read_with("url_file", &source, set).await.unwrap(), "from outside");
         std::fs::write(&path, " s3cret\n").unwrap();
-        assert_eq!(read("url_file", &source).await.unwrap(), "s3cret");
+        assert_eq!(read_with("url_file", &source, set).await.unwrap(), "s3cret");
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert!(read("url_file", &source).await.unwrap_err().message.starts_with("read url_file: /"));
-        // PATH is set wherever tests run, so a variable is proved without changing the environment of other tests
-        assert_eq!(read("x", &SecretSource::Inline("v".into())).await.unwrap(), "v");
+        let unreadable = read_with("url_file", &source, set).await.unwrap_err();
+        assert!(unreadable.message.starts_with("read url_file: /"), "{unreadable:?}");
     }
 
     #[test]

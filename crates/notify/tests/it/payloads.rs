@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidewatch_model::{Labels, parse_timestamp};
-use tidewatch_notify::{AlertStatus, Notification, NotifiedAlert, Receiver, build};
+use tidewatch_notify::{AlertStatus, Notification, NotificationReason, NotifiedAlert, Receiver, build};
 
 const STEPS: [&str; 3] = ["firing", "mixed", "resolved"];
 
@@ -18,8 +18,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/alertmanager")
 }
 
-/// What was captured for a kind of receiver in a step: path, headers and body.
-fn captured(kind: &str, step: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+/// A captured request: path, headers and body.
+type Captured = (String, Vec<(String, String)>, String);
+
+/// What was captured for a kind of receiver in a step.
+fn captured(kind: &str, step: &str) -> Vec<Captured> {
     let text = std::fs::read_to_string(folder().join(format!("{kind}.json"))).unwrap();
     let all: Vec<Value> = serde_json::from_str(&text).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -35,6 +38,12 @@ fn captured(kind: &str, step: &str) -> Vec<(String, Vec<(String, String)>, Strin
 
 fn labels(value: &Value) -> Labels {
     Labels::from_pairs(value.as_object().unwrap().iter().map(|(n, v)| (n.as_str(), v.as_str().unwrap())))
+}
+
+fn reason_of(text: &str) -> NotificationReason {
+    use NotificationReason::{AllResolved, First, NewAlerts, Repeat, SomeResolved};
+    let all = [First, NewAlerts, SomeResolved, AllResolved, Repeat];
+    all.into_iter().find(|reason| reason.as_str() == text).unwrap()
 }
 
 /// The notification that Alertmanager sent.
@@ -58,7 +67,7 @@ fn notification_of(step: &str) -> Notification {
         group_key: text(&message["groupKey"]),
         group_labels: labels(&message["groupLabels"]),
         route_labels: labels(&message["routeLabels"]),
-        reason: text(&message["notification_reason"]).parse().unwrap(),
+        reason: reason_of(&text(&message["notification_reason"])),
         alerts: alerts.collect(),
         truncated_alerts: 0,
         external_url: text(&message["externalURL"]),

@@ -164,7 +164,7 @@ async fn https_is_spoken_with_whom_the_configuration_trusts() {
         match (attempt(&entry).await, expected) {
             (Ok(()), Ok(())) => {}
             (Err(error), Err(expected)) => {
-                assert!(error.retry && error.message.contains(expected), "{error}")
+                assert!(error.retry && error.message.contains(expected), "{error}");
             }
             (found, expected) => panic!("{host} {tls}: {found:?}, not {expected:?}"),
         }
