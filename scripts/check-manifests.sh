@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the chart, the rendered chart, the alerts and the scripts with the tools that are installed, and says which are not:
-# helm, promtool, shellcheck. What needs no tool is checked by `make test`.
+# helm, promtool, amtool, shellcheck. What needs no tool is checked by `make test`.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -65,13 +65,32 @@ check_chart() {
 }
 
 check_alerts() {
+  step "the runbooks are fresh"
+  scripts/render-runbooks.sh --check
   have promtool || return 0
-  step "promtool: the alerts and their unit tests"
-  # promtool reads rule groups: what stands under spec, two columns to the left.
-  sed -n '/^spec:/,$ { /^spec:/d; s/^  //; p }' kubernetes/monitoring/prometheus-rules.yaml >"$work/prometheus-rules.yaml"
-  cp kubernetes/tests/prometheus-rules.test.yaml "$work/"
-  promtool check rules --lint=all --lint-fatal "$work/prometheus-rules.yaml"
-  promtool test rules "$work/prometheus-rules.test.yaml"
+  step "promtool: the rules and their unit tests"
+  local rules
+  for rules in prometheus-rules slo-rules; do
+    # promtool reads rule groups: what stands under spec, two columns to the left.
+    sed -n '/^spec:/,$ { /^spec:/d; s/^  //; p }' "kubernetes/monitoring/$rules.yaml" >"$work/$rules.yaml"
+    cp "kubernetes/tests/$rules.test.yaml" "$work/"
+    promtool check rules --lint=all --lint-fatal "$work/$rules.yaml"
+    promtool test rules "$work/$rules.test.yaml"
+  done
+}
+
+check_notifications() {
+  have amtool || return 0
+  step "amtool: the configuration of Alertmanager and its routes"
+  local config=$work/alertmanager.yaml
+  # What stands under the key, four columns to the left.
+  sed -n '/^  alertmanager\.yaml: |$/,$ { /^  alertmanager\.yaml: |$/d; s/^    //; p }' \
+    kubernetes/monitoring/alertmanager-config.yaml >"$config"
+  amtool check-config "$config"
+  amtool config routes test --config.file="$config" --verify.receivers=dead-mans-switch alertname=Watchdog severity=none
+  amtool config routes test --config.file="$config" --verify.receivers=pager,chat alertname=HighErrorRate severity=critical
+  amtool config routes test --config.file="$config" --verify.receivers=chat alertname=TargetDown severity=warning
+  amtool config routes test --config.file="$config" --verify.receivers=nobody alertname=InfoInhibitor severity=none
 }
 
 check_scripts() {
@@ -84,5 +103,6 @@ check_scripts() {
 
 check_chart
 check_alerts
+check_notifications
 check_scripts
 ((${#missing[@]} == 0)) || echo "not installed, so not asked: ${missing[*]}"

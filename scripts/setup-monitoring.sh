@@ -36,6 +36,7 @@ readonly KEDA_NAMESPACE=keda
 readonly MONITORING_NAMESPACE=monitoring
 readonly APP_NAMESPACE=todo-app-prod
 readonly GRAFANA_SECRET=grafana-admin
+readonly RECEIVERS_SECRET=alertmanager-receivers
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -167,6 +168,21 @@ setup_grafana_password() {
   fi
 }
 
+# Where notifications go is nobody's to guess; without the Secret, alerts are listed and nobody is told.
+check_receivers() {
+  step "Receivers of alerts"
+  local create=("${kubectl[@]}" --namespace "$MONITORING_NAMESPACE" create secret generic "$RECEIVERS_SECRET")
+  if ! $dry_run && "${kubectl[@]}" --namespace "$MONITORING_NAMESPACE" get secret "$RECEIVERS_SECRET" >/dev/null 2>&1; then
+    echo "the Secret $RECEIVERS_SECRET exists and is used"
+    return
+  fi
+  echo "# unless the Secret $RECEIVERS_SECRET exists, nobody is told of alerts. Make it with the addresses that you have, one a file:"
+  printf '#'
+  printf ' %q' "${create[@]}"
+  printf ' --from-file=%s' pager-url slack-url discord-url dead-mans-switch-url
+  printf '\n'
+}
+
 setup_metrics_server() {
   step "metrics-server (the HPAs read it)"
   if ! $with_metrics_server; then
@@ -254,6 +270,7 @@ check_tools
 setup_namespaces
 setup_repositories
 setup_grafana_password
+check_receivers
 setup_metrics_server
 setup_stack
 setup_operators
