@@ -12,11 +12,12 @@ use crate::error::EvaluationError;
 use crate::generator::graph_link;
 use crate::group::{Rule, RuleGroup, RuleKind};
 use crate::outputs::{Outputs, Span};
+use crate::reuse::{Reuse, SharedSelectors};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use tidewatch_model::{Alert, Batch, Labels, METRIC_NAME, SeriesRef, stale_nan};
-use tidewatch_promql::VectorElement;
+use tidewatch_promql::{QueryError, VectorElement};
 
 /// Whether a rule could be evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub struct GroupState {
     batch: Batch,
     spans: Vec<Span>,
     samples: Vec<(Labels, f64)>,
+    shared: SharedSelectors,
 }
 
 /// What a rule has done so far.
@@ -90,6 +92,7 @@ impl GroupState {
         Self {
             rules: rules.collect(),
             needs: needs(&group),
+            shared: SharedSelectors::of(&group),
             group,
             stale: Vec::new(),
             restored: true,
@@ -170,7 +173,9 @@ impl GroupState {
         now: i64,
         context: &EvaluationContext<'_>,
     ) -> Result<Vec<VectorElement>, EvaluationError> {
-        context.query(&self.group.rules[at].expression, now.saturating_sub(self.offset(context)))
+        let read = &Reuse { store: context.read, shared: &self.shared };
+        let time = now.saturating_sub(self.offset(context));
+        EvaluationContext { read, ..*context }.query(&self.group.rules[at].expression, time)
     }
 
     /// Evaluates one rule. When all are evaluated, or no more are to be, [`GroupState::finish`] has to follow.
@@ -212,7 +217,11 @@ impl GroupState {
                 outcome.failures += 1;
                 self.batch.rows.truncate(start);
                 state.outputs.lost();
-                state.fail(&self.group, rule, &error.to_string());
+                match error {
+                    // it was asked for
+                    EvaluationError::Query(QueryError::Canceled) => state.note_failure(error.to_string()),
+                    error => state.fail(&self.group, rule, &error.to_string()),
+                }
             }
         }
     }
@@ -259,6 +268,7 @@ impl GroupState {
     /// Writes what is left to be written, and ends the series of rules that are gone.
     pub(crate) fn finish(&mut self, now: i64, context: &EvaluationContext<'_>) {
         self.flush(context);
+        self.shared.finish();
         self.end_stale_series(now, context);
     }
 
@@ -291,6 +301,7 @@ impl GroupState {
             }
             return;
         }
+        self.shared.forget();
         let appended = context.append.append(&mut self.batch);
         for Span { rule: at, rows } in self.spans.drain(..) {
             let (rule, state) = (&self.group.rules[at], &mut self.rules[at]);
@@ -366,8 +377,11 @@ impl GroupState {
 impl RuleState {
     fn fail(&mut self, group: &RuleGroup, rule: &Rule, error: &str) {
         tracing::warn!(file = %group.file, group = %group.name, rule = %rule.name, error, "evaluating rule failed");
-        self.health = RuleHealth::Bad;
-        self.last_error = Some(error.to_owned());
+        self.note_failure(error.to_owned());
+    }
+
+    fn note_failure(&mut self, error: String) {
+        (self.health, self.last_error) = (RuleHealth::Bad, Some(error));
     }
 }
 

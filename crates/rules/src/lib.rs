@@ -20,6 +20,7 @@ mod files;
 mod context;
 mod dependencies;
 mod outputs;
+mod reuse;
 mod expansion;
 mod generator;
 mod alert;

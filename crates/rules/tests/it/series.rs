@@ -150,3 +150,54 @@ fn a_reload_keeps_rules_that_stay_and_ends_the_series_of_those_that_go() {
     // A was pending for two minutes, over the reload
     assert_eq!(of("ALERTS"), ["ALERTS{alertname=\"A\", alertstate=\"firing\"} 1"]);
 }
+
+#[test]
+fn rules_that_read_the_same_series_over_different_ranges_give_what_each_gives_alone() {
+    let expressions = [
+        "x",
+        "rate(x[1m])",
+        "x offset 2m",
+        "rate(x[5m])",
+        "sum_over_time(x[10m])",
+        "rate(x[2m] offset 3m)",
+        "max_over_time(x[4m:30s])",
+        "x @ 1700000100",
+        "count_over_time(x[1m])",
+        "sum without (s) (x) * 2",
+    ];
+    let rules: Vec<_> = expressions
+        .iter()
+        .enumerate()
+        .map(|(at, e)| format!("- {{record: 'r:{at}', expr: '{e}'}}"))
+        .collect();
+    // a rule that reads what was just recorded comes in between
+    let rules = rules.join("\n")
+        + "\n- {record: 'r:sum', expr: 'sum({__name__=~\"r:[0-9]\"})'}\n- {record: 'r:again', expr: 'rate(x[5m])'}";
+    let mut world = World::of(&rules);
+    for round in 0..40 {
+        let second = round * 30;
+        for series in 0..4 {
+            if (round + series * 3) % 11 > 4 {
+                world.put(&format!("x{{s=\"{series}\"}}"), second, (round * round + series) as f64);
+            }
+        }
+        world.evaluate(second);
+        let values = |lines: Vec<String>| -> Vec<String> {
+            let without_name = |line: &String| {
+                let (labels, value) = line.rsplit_once(' ').unwrap();
+                let labels = labels.split_once('{').map_or("", |(_, rest)| rest.trim_end_matches('}'));
+                format!("{labels} {value}")
+            };
+            lines.iter().map(without_name).collect()
+        };
+        for (at, expression) in expressions.iter().enumerate() {
+            let recorded = values(world.query(&format!("r:{at}"), second));
+            assert_eq!(recorded, values(world.query(expression, second)), "{expression} at {second}");
+        }
+        assert_eq!(values(world.query("r:again", second)), values(world.query("rate(x[5m])", second)));
+        assert_eq!(
+            world.query("r:sum - scalar(sum({__name__=~\"r:[0-9]\"}))", second),
+            if world.query("r:sum", second).is_empty() { vec![] } else { vec!["{} 0".to_owned()] }
+        );
+    }
+}
