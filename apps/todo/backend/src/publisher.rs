@@ -103,16 +103,17 @@ impl Publisher {
     fn request(&self, event: &TaskEvent, context: Option<&TraceContext>) -> Option<Request<Body>> {
         let PublishSettings { sidecar, pubsub, topic, api_token } = &self.settings;
         let key = event.task_id;
-        let address = sidecar.join(&format!("/v1.0/publish/{pubsub}/{topic}?metadata.partitionKey={key}"))?;
-        let body = match self.faults.malforms_events() {
-            true => Body::from("malformed on demand"),
-            false => Body::from(event.body_in(context)),
-        };
+        let mut path = format!("/v1.0/publish/{pubsub}/{topic}?metadata.partitionKey={key}");
+        if self.faults.malforms_events() {
+            // neither true nor false: a sidecar refuses it, while a body that it cannot read is a failure of its own
+            path.push_str("&metadata.rawPayload=malformed");
+        }
+        let address = sidecar.join(&path)?;
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(address)
             .header(header::CONTENT_TYPE, "application/cloudevents+json")
-            .body(body)
+            .body(Body::from(event.body_in(context)))
             .ok()?;
         if let Some(context) = context {
             context.inject(request.headers_mut());

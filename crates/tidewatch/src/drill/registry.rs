@@ -164,7 +164,10 @@ static BROKER_STOPPED: Cause = patient(
 );
 static EVENTS_MALFORMED: Cause = cause(
     "todo-backend publishes events that its sidecar refuses",
-    &[Step::Fault(FaultKind::MalformedEvents, BACKEND, &[])],
+    &[
+        Step::Fault(FaultKind::MalformedEvents, BACKEND, &[]),
+        Step::Traffic { service: BACKEND, rate: 3.0, weights: WRITES },
+    ],
     &[BACKEND, EVENT_FLOW],
 );
 static RUBBISH: Cause = cause(

@@ -27,7 +27,7 @@ const UNDO_TIMEOUT: Duration = Duration::from_secs(360);
 const FILLED: f64 = 0.97;
 /// What the drill's users do all the time.
 const USUAL: (&str, f64, &str) =
-    ("todo-frontend", 6.0, "list=40,get=20,create=15,update=15,complete=5,delete=5");
+    ("todo-backend", 6.0, "list=40,get=20,create=15,update=15,complete=5,delete=5");
 
 /// The drill's usual traffic, which a cause may pause.
 #[derive(Clone, Debug, Default)]

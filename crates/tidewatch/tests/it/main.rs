@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod conformance;
+mod faults;
 mod hops;
 mod lag;
 mod load;

@@ -84,9 +84,10 @@ async fn publish(
         (topic.as_str(), &headers["content-type"]),
         ("task-events", &"application/cloudevents+json".parse().unwrap())
     );
-    let Ok(event) = serde_json::from_str::<Value>(&body) else {
+    if query.iter().any(|(name, value)| name == "metadata.rawPayload" && value.parse::<bool>().is_err()) {
         return StatusCode::BAD_REQUEST.into_response();
-    };
+    }
+    let event: Value = serde_json::from_str(&body).unwrap();
     sidecar.offered.lock().unwrap().push(event["type"].as_str().unwrap().to_owned());
     let status = StatusCode::from_u16(sidecar.status.load(Ordering::SeqCst)).unwrap();
     if !status.is_success() {
