@@ -110,7 +110,8 @@ impl GroupState {
     /// A group that takes the place of another one, as after a reload: rules of the same name and labels keep their alerts and
     /// series; the series of the others end with the next evaluation.
     pub fn succeeding(group: Arc<RuleGroup>, mut before: Self) -> Self {
-        let mut state = Self { restored: before.restored, ..Self::new(Arc::clone(&group)) };
+        let mut state = Self { restored: before.restored, ..Self::new(group) };
+        let group = Arc::clone(&state.group);
         let mut places: HashMap<(&str, &_), Vec<usize>> = HashMap::new();
         let former = Arc::clone(&before.group);
         for (at, rule) in former.rules.iter().enumerate().rev() {

@@ -59,6 +59,7 @@ pub(crate) fn in_milliseconds(slot: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::{LoadOptions, load_rule_file};
 
     fn schedule(interval: i64, offset: i64) -> Schedule {
         Schedule { interval: interval * NANOSECONDS, offset: offset * NANOSECONDS }
@@ -74,6 +75,20 @@ mod tests {
         check(60_000, 7_000, 127_000, 127_000);
         check(60_000, 7_000, 126_999, 67_000);
         check(1, 0, 5, 5);
+    }
+
+    #[test]
+    fn moments_are_those_prometheus_chooses() {
+        // seen on Prometheus 3.16 with a rule file of this name
+        let check = |name: &str, seconds: u64, seen: i64| {
+            let text = format!("groups: [{{name: {name}, interval: {seconds}s, rules: []}}]");
+            let groups = load_rule_file("rules.yml", &text, &LoadOptions::default()).unwrap();
+            let schedule = Schedule::new(&groups[0]);
+            assert_eq!(in_milliseconds(schedule.slot(seen + 1)), seen, "{name}");
+        };
+        check("svc-001", 10, 1_795_413_144_239);
+        check("other", 10, 1_795_413_147_658);
+        check("third", 7, 1_795_413_143_748);
     }
 
     #[test]
