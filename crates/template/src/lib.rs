@@ -13,6 +13,8 @@ mod parser;
 mod value;
 mod format;
 mod builtins;
+mod moment;
+mod humanize;
 
 mod set;
 mod execute;
@@ -20,5 +22,10 @@ mod execute;
 pub use builtins::{html_escaped, query_escaped};
 pub use error::TemplateError;
 pub use format::{print_value, sprintf};
+pub use humanize::{
+    humanize, humanize_1024, humanize_duration, humanize_percentage, humanize_timestamp, title, to_float,
+    to_time,
+};
+pub use moment::{Moment, Span, ZERO_TIME};
 pub use set::{Calls, Escape, Templates};
 pub use value::{Map, Object, Value};
