@@ -5,6 +5,7 @@
 //! stack only by its public APIs. Shortened windows are stated for each alert; thresholds are never changed.
 
 mod capture;
+mod certificate;
 mod copies;
 mod exercise;
 mod machine;
@@ -29,6 +30,7 @@ use shipped::Shipped;
 use shorten::Shortening;
 use stack::Stack;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,6 +51,12 @@ enum DrillCommand {
     ///
     /// The stack runs beside yours, on free ports, and ends with the drill. Exit code 1 when an alert did not do as it should.
     Alert(AlertArgs),
+    /// The process of a pod of a drill that has a certificate
+    #[command(hide = true)]
+    Certificate {
+        /// Where it listens.
+        ip: IpAddr,
+    },
 }
 
 /// Settings of `drill alert`.
@@ -95,7 +103,10 @@ fn factor(text: &str) -> Result<f64, String> {
 /// # Errors
 /// When a stack cannot be run, an alert is unknown, or one did not do as it should.
 pub(crate) async fn run(args: &DrillArgs) -> Result<(), Failure> {
-    let DrillCommand::Alert(args) = &args.command;
+    let args = match &args.command {
+        DrillCommand::Alert(args) => args,
+        DrillCommand::Certificate { ip } => return certificate::run(*ip).await,
+    };
     let shipped = Shipped::of(&args.config)?;
     let entries = chosen(&shipped, &args.names)?;
     if args.list {

@@ -1,15 +1,19 @@
 //! The folder of a drill: copies of the manifests and of `tidewatch.yaml`, made for a drill.
 //!
 //! Input: the settings file, a [`Shortening`], where notifications are to go. Output: files of which `tidewatch up` runs the drill's own
-//! stack. What differs from the originals: windows are shorter, every receiver is the capture receiver, nothing is inhibited or
+//! stack, beside a pod of the drill's own. What differs from the originals: windows are shorter, every receiver is the capture receiver, nothing is inhibited or
 //! muted, and what scales by its queue may be scaled to none. All other documents are copied byte by byte.
 
+use super::certificate;
 use super::shorten::Shortening;
 use crate::failure::Failure;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The image of the pod that has a certificate.
+const CERTIFICATE_IMAGE: &str = "tidewatch-drill-certificate";
 
 /// How long what scales to none waits before it does: KEDA's usual 5 minutes would be most of a drill.
 const COOLDOWN_SECONDS: u64 = 20;
@@ -40,6 +44,9 @@ pub(crate) fn write(
             put(&copy, &copied(&file, &text, shortening, webhook)?)?;
         }
     }
+    put(&manifests.join("drill.yaml"), &certificate::manifest(CERTIFICATE_IMAGE))?;
+    read["images"][CERTIFICATE_IMAGE] =
+        json!({"command": ["{bin}/tidewatch", "drill", "certificate", "{pod_ip}"]});
     read["manifests"] = json!(["manifests"]);
     localize(&mut read, &origin);
     let copy = folder.join("tidewatch.yaml");

@@ -35,8 +35,6 @@ pub(crate) struct Timeline {
 pub(crate) enum Verdict {
     Passed,
     Failed(String),
-    /// It cannot be caused here, and why.
-    NotHere(&'static str),
 }
 
 /// An alert's drill.
@@ -157,10 +155,6 @@ pub(crate) async fn exercise(ground: Ground, cause: &'static Cause, expected: Ve
         .collect();
     let alerts = ground.alerts.subscribe();
     match cause.course {
-        Course::ClusterOnly(why) => {
-            let outcome = |one: Running| Outcome { verdict: Verdict::NotHere(why), ..one.outcome(factor) };
-            return all.into_iter().map(outcome).collect();
-        }
         Course::AlwaysFires => {
             let began = ground.started;
             fires(&ground, &alerts, &mut all, began, cause.patience).await;

@@ -37,8 +37,6 @@ pub(crate) enum Course {
     Resolves,
     /// They fire from the start and never end.
     AlwaysFires,
-    /// Nothing on one machine causes them, and why.
-    ClusterOnly(&'static str),
 }
 
 /// A part of a cause.
@@ -62,6 +60,8 @@ pub(crate) enum Step {
     TakeMemory,
     /// The volume of the samples is filled.
     FillVolume,
+    /// The drill's own TLS server presents a certificate that ends so soon.
+    ShortCertificate { days: u32 },
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -196,12 +196,11 @@ static SCALED_TO_NONE: Cause = patient(
 static VOLUME_FILLED: Cause =
     cause("another file fills the volume of the samples", &[Step::FillVolume], &["volume"]);
 static ALWAYS: Cause = Cause { course: Course::AlwaysFires, ..cause("none is needed", &[], &[]) };
-static CERTIFICATES: Cause = Cause {
-    course: Course::ClusterOnly(
-        "nothing on one machine is encrypted, so there is no certificate; its rule test covers it",
-    ),
-    ..cause("none on one machine", &[], &[])
-};
+static CERTIFICATES: Cause = cause(
+    "a server gets a certificate that is valid for 7 days",
+    &[Step::ShortCertificate { days: 7 }],
+    &["certificate"],
+);
 
 static FRONTEND_BURNS_BUDGET: Cause = hasty(cause(
     "half of the requests to todo-frontend fail",

@@ -3,6 +3,7 @@
 //! Input: steps of the registry, a running stack. Output: broken pods, load, a machine that is short of something; and everything as it
 //! was when [`Begun::undo`] has run. What comes later, a new pod for one, is broken too as long as the cause lasts.
 
+use super::certificate::{self, USUAL_DAYS};
 use super::machine::{self, Filler, Holding};
 use super::registry::Step;
 use super::stack::{Stack, VOLUME_BYTES, ask};
@@ -74,6 +75,7 @@ pub(crate) enum Begun {
     Fault { keeping: Task, target: String, kind: FaultKind },
     Traffic(#[expect(dead_code, reason = "it lasts as long as it is held")] Traffic),
     Paused,
+    Certificate,
     Machine(Holding),
     Volume(#[expect(dead_code, reason = "it lasts as long as it is held")] Filler),
     Publishing(#[expect(dead_code, reason = "it lasts as long as it is held")] Task),
@@ -114,6 +116,10 @@ impl Step {
             Self::PublishRubbish { per_second } => publish_rubbish(place, per_second).await,
             Self::TakeMemory => machine::take_memory(place.stack.memory_threshold, place.stack.most_memory)
                 .map(Begun::Machine),
+            Self::ShortCertificate { days } => {
+                certificate::renew(&certificate_ip(place).await?, days).await?;
+                Ok(Begun::Certificate)
+            }
             Self::FillVolume => Filler::write(&place.stack.samples(), (VOLUME_BYTES as f64 * FILLED) as u64)
                 .map(Begun::Volume),
         }
@@ -131,6 +137,7 @@ impl Begun {
                 drop(keeping);
                 undo_fault(place, &target, kind).await
             }
+            Self::Certificate => certificate::renew(&certificate_ip(place).await?, USUAL_DAYS).await,
             Self::Paused => place.usual.start(&place.stack),
             // waits for the thread that holds it
             Self::Machine(holding) => {
@@ -191,6 +198,12 @@ async fn first_pod(place: &Place, deployment: &str) -> Result<String, Failure> {
     running
         .map(|pod| pod.full_name())
         .ok_or_else(|| Failure::new(format!("no pod of {deployment} is running")))
+}
+
+async fn certificate_ip(place: &Place) -> Result<String, Failure> {
+    let pods = place.pods.select("drill-certificate").await?;
+    let pod = pods.iter().find(|pod| pod.is_running());
+    pod.map(|pod| pod.ip().to_owned()).ok_or_else(|| Failure::new("no pod of drill-certificate is running"))
 }
 
 /// The bytes that a container lacks to a share of its limit.
