@@ -21,6 +21,7 @@ mod context;
 mod dependencies;
 mod outputs;
 mod reuse;
+mod template;
 mod expansion;
 mod generator;
 mod alert;
