@@ -1,13 +1,14 @@
 //! The two alerts of an objective: its budget burns so fast that somebody has to come, or so fast that somebody has to
 //! look into it on a working day.
 //!
-//! Input: an objective and the scale of time. Output: two rules. Each holds as soon as its expression does: the windows
+//! Input: an objective and the time between evaluations. Output: two rules. Each holds as soon as its expression does: the windows
 //! are the waiting time. Their value is the rate of burning over the long window.
 
 use crate::expand::{GeneratedRule, RuleName};
 use crate::objective::Objective;
-use crate::recordings::{Scale, error_ratio, failures_within, labels};
+use crate::recordings::{error_ratio, failures_within, labels};
 use crate::windows::{BURNS, Burn, window_text};
+use std::time::Duration;
 
 /// The alert that pages.
 pub const FAST_BURN: &str = "ErrorBudgetBurnFast";
@@ -15,15 +16,15 @@ pub const FAST_BURN: &str = "ErrorBudgetBurnFast";
 pub const SLOW_BURN: &str = "ErrorBudgetBurnSlow";
 
 /// Both alerts of an objective.
-pub(crate) fn alerts(objective: &Objective, scale: Scale) -> Vec<GeneratedRule> {
-    vec![alert(objective, scale, true), alert(objective, scale, false)]
+pub(crate) fn alerts(objective: &Objective, interval: Duration) -> Vec<GeneratedRule> {
+    vec![alert(objective, interval, true), alert(objective, interval, false)]
 }
 
-fn alert(objective: &Objective, scale: Scale, pages: bool) -> GeneratedRule {
+fn alert(objective: &Objective, interval: Duration, pages: bool) -> GeneratedRule {
     let (name, severity, words) =
         if pages { (FAST_BURN, "critical", "fast") } else { (SLOW_BURN, "warning", "steadily") };
     let burns: Vec<&Burn> = BURNS.iter().filter(|burn| burn.pages == pages).collect();
-    let arms: Vec<String> = burns.iter().map(|burn| arm(objective, burn, scale)).collect();
+    let arms: Vec<String> = burns.iter().map(|burn| arm(objective, burn, interval)).collect();
     let thresholds: Vec<String> =
         burns.iter().map(|burn| format!("{} over {}", burn.factor, window_text(burn.long))).collect();
     let mut labels = labels(objective);
@@ -49,14 +50,14 @@ fn alert(objective: &Objective, scale: Scale, pages: bool) -> GeneratedRule {
 }
 
 /// One rate of burning in both windows, and enough failures for it to mean something.
-fn arm(objective: &Objective, burn: &Burn, scale: Scale) -> String {
+fn arm(objective: &Objective, burn: &Burn, interval: Duration) -> String {
     let budget = objective.objective.rest().ratio_text();
     let burns = |window| format!("{} / {budget} > {}", objective.selector(&error_ratio(window)), burn.factor);
     format!(
         "(\n  {}\n  and\n  {}\n  and\n  {} > {}.4\n)",
         burns(burn.long),
         burns(burn.short),
-        failures_within(objective, burn.long, scale),
+        failures_within(objective, burn.long, interval),
         // sums of rates are off by a fraction of an event
         objective.minimum_failures - 1
     )

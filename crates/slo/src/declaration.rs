@@ -52,8 +52,6 @@ pub struct Declaration {
     pub interval: Duration,
     /// The objectives, in order.
     pub objectives: Vec<Objective>,
-    /// By how much every window is shorter than written; 1 but in drills.
-    pub(crate) shortened: u32,
 }
 
 impl Declaration {
@@ -63,14 +61,6 @@ impl Declaration {
     /// All mistakes, each with its place and a remedy.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<ManifestError>> {
         read_settings_file(file, text, false, read).map(|(declaration, _)| declaration)
-    }
-
-    /// The same with every window, and the time between evaluations, divided by `factor`: a drill then takes minutes
-    /// where real time takes hours. Windows are never shorter than 4 evaluations of at least a second each.
-    #[must_use]
-    pub fn shortened(mut self, factor: u32) -> Self {
-        self.shortened = factor.max(1);
-        self
     }
 }
 
@@ -87,7 +77,6 @@ fn read(fields: &Fields<'_>) -> Declaration {
         labels: BTreeMap::new(),
         interval: INTERVAL,
         objectives: Vec::new(),
-        shortened: 1,
     };
     if let Some(metadata) = fields.required_section("metadata") {
         declaration.name = metadata.required_text("name");

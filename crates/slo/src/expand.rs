@@ -5,7 +5,7 @@
 
 use crate::Declaration;
 use crate::alerts::alerts;
-use crate::recordings::{Scale, recordings};
+use crate::recordings::recordings;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,11 +44,11 @@ pub enum RuleName {
 
 /// The rules of all objectives.
 pub fn expand(declaration: &Declaration) -> Vec<GeneratedGroup> {
-    let scale = Scale::of(declaration);
+    let interval = declaration.interval;
     let group = |objective| {
-        let mut rules = recordings(objective, scale);
-        rules.extend(alerts(objective, scale));
-        GeneratedGroup { name: format!("slo-{}", objective.name), interval: scale.interval, rules }
+        let mut rules = recordings(objective);
+        rules.extend(alerts(objective, interval));
+        GeneratedGroup { name: format!("slo-{}", objective.name), interval, rules }
     };
     declaration.objectives.iter().map(group).collect()
 }

@@ -24,5 +24,5 @@ pub use expand::{GeneratedGroup, GeneratedRule, RuleName, expand};
 pub use indicator::{Indicator, SloKind};
 pub use objective::Objective;
 pub use percentage::Percentage;
-pub use windows::{Burn, INDICATOR_WINDOWS};
+pub use windows::INDICATOR_WINDOWS;
 pub use yaml::prometheus_rule;

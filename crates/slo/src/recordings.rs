@@ -1,10 +1,9 @@
 //! The recording rules of an objective: rates, shares of failures over all windows, and the error budget.
 //!
-//! Input: an objective and the scale of time. Output: rules in the order in which they build on each other. Everything
+//! Input: an objective and the time between evaluations. Output: rules in the order in which they build on each other. Everything
 //! beyond five minutes is a sum over recorded rates of events and of failures, divided once: each event weighs the same
 //! whenever it came, pods may come and go, and a window of a week reads two series instead of all of the application's.
 
-use crate::Declaration;
 use crate::expand::{GeneratedRule, RuleName};
 use crate::objective::Objective;
 use crate::windows::{BASE_WINDOW, INDICATOR_WINDOWS, window_text};
@@ -21,41 +20,19 @@ pub(crate) const BUDGET_REMAINING: &str = "slo:period_error_budget_remaining:rat
 const EVENTS: &str = "slo:events:rate5m";
 const FAILURES: &str = "slo:failures:rate5m";
 
-/// How written time becomes time in rules.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale {
-    shortened: u32,
-    /// Time between evaluations.
-    pub(crate) interval: Duration,
-}
-
-impl Scale {
-    pub(crate) fn of(declaration: &Declaration) -> Self {
-        let shortened = declaration.shortened;
-        let interval = Duration::from_secs((declaration.interval.as_secs() / u64::from(shortened)).max(1));
-        Self { shortened, interval }
-    }
-
-    /// The range of a window.
-    pub(crate) fn range(self, window: Duration) -> String {
-        let seconds = Duration::from_secs(window.as_secs() / u64::from(self.shortened));
-        window_text(if self.shortened == 1 { window } else { seconds.max(self.interval * 4) })
-    }
-}
-
 /// The name of the share of failures over a window.
 pub(crate) fn error_ratio(window: Duration) -> String {
     format!("{ERROR_RATIO}{}", window_text(window))
 }
 
 /// PromQL: how many events failed within a window. A recorded rate of the last 5 minutes stands for one evaluation.
-pub(crate) fn failures_within(objective: &Objective, window: Duration, scale: Scale) -> String {
+pub(crate) fn failures_within(objective: &Objective, window: Duration, interval: Duration) -> String {
     let failures = objective.selector(FAILURES);
-    format!("sum_over_time({failures}[{}]) * {}", scale.range(window), scale.interval.as_secs())
+    format!("sum_over_time({failures}[{}]) * {}", window_text(window), interval.as_secs())
 }
 
 /// All recording rules of an objective.
-pub(crate) fn recordings(objective: &Objective, scale: Scale) -> Vec<GeneratedRule> {
+pub(crate) fn recordings(objective: &Objective) -> Vec<GeneratedRule> {
     let record = |name: &str, expr: String| GeneratedRule {
         name: RuleName::Record(name.to_owned()),
         expr,
@@ -63,7 +40,7 @@ pub(crate) fn recordings(objective: &Objective, scale: Scale) -> Vec<GeneratedRu
         annotations: BTreeMap::new(),
     };
     let budget = objective.objective.rest().ratio_text();
-    let base = scale.range(BASE_WINDOW);
+    let base = window_text(BASE_WINDOW);
     let events = objective.selector(EVENTS);
     let mut info = record(INFO, "vector(1)".to_owned());
     info.labels.extend(facts(objective));
@@ -78,8 +55,7 @@ pub(crate) fn recordings(objective: &Objective, scale: Scale) -> Vec<GeneratedRu
     if !windows.contains(&objective.window) {
         windows.push(objective.window);
     }
-    rules
-        .extend(windows.iter().map(|window| record(&error_ratio(*window), ratio(objective, *window, scale))));
+    rules.extend(windows.iter().map(|window| record(&error_ratio(*window), ratio(objective, *window))));
     let hour = objective.selector(&error_ratio(Duration::from_secs(3600)));
     let period = objective.selector(&error_ratio(objective.window));
     rules.push(record("slo:current_burn_rate:ratio", format!("{hour} / {budget}")));
@@ -110,13 +86,13 @@ fn facts(objective: &Objective) -> Vec<(String, String)> {
 }
 
 /// The share of failures within a window: 0 when nothing happened, as then nothing failed; no answer while failures are unknown.
-fn ratio(objective: &Objective, window: Duration, scale: Scale) -> String {
+fn ratio(objective: &Objective, window: Duration) -> String {
     let of = |series: &str| {
         let selector = objective.selector(series);
         if window == BASE_WINDOW {
             selector
         } else {
-            format!("sum_over_time({selector}[{}])", scale.range(window))
+            format!("sum_over_time({selector}[{}])", window_text(window))
         }
     };
     let (events, failures) = (of(EVENTS), of(FAILURES));

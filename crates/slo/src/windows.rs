@@ -26,15 +26,15 @@ pub const INDICATOR_WINDOWS: [Duration; 7] = [
 /// A rate of burning that alerts: above `factor` in both windows. The long one makes sure that it matters, the short one that it
 /// is still so, and lets the alert end soon after the cause has.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Burn {
+pub(crate) struct Burn {
     /// How many times faster than allowed.
-    pub factor: f64,
+    pub(crate) factor: f64,
     /// The window that makes sure that enough of the budget is gone.
-    pub long: Duration,
+    pub(crate) long: Duration,
     /// The window that makes sure that it still burns.
-    pub short: Duration,
+    pub(crate) short: Duration,
     /// Whether somebody is woken.
-    pub pages: bool,
+    pub(crate) pages: bool,
 }
 
 /// The four rates, from the fastest.

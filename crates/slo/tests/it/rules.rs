@@ -1,7 +1,6 @@
 //! The rules that an objective becomes.
 
 use crate::{AVAILABILITY, declaration};
-use std::time::Duration;
 use tidewatch_slo::{Declaration, GeneratedRule, RuleName, expand, prometheus_rule};
 
 fn read(fields: &str) -> Declaration {
@@ -80,19 +79,6 @@ fn an_alert_wants_both_windows_and_enough_failures() {
     let slow = rule(&rules(&declaration), "ErrorBudgetBurnSlow");
     assert_eq!(slow.expr, format!("{}\nor\n{}", arm("1d", "2h", "3"), arm("3d", "6h", "1")));
     assert_eq!(slow.labels["severity"], "warning");
-}
-
-#[test]
-fn shortened_windows_keep_their_names() {
-    let shortened = read(AVAILABILITY).shortened(60);
-    let groups = expand(&shortened);
-    assert_eq!(groups[0].interval, Duration::from_secs(1));
-    let hour = rule(&groups[0].rules, "slo:sli_error:ratio_rate1h");
-    assert!(hour.expr.contains("[1m]"), "{}", hour.expr);
-    let fast = rule(&groups[0].rules, "ErrorBudgetBurnFast").expr;
-    assert!(fast.contains("[1m]) * 1 > 4.4") && fast.contains("ratio_rate5m"), "{fast}");
-    let events = rule(&groups[0].rules, "slo:events:rate5m").expr;
-    assert_eq!(events, "sum(rate(hits_total{job=\"api\"}[5s]))");
 }
 
 #[test]
