@@ -3,19 +3,11 @@
 //! Input: an expression. Output: the path and query of Prometheus's page that shows it as a table; the server's own address comes
 //! before it.
 
+use tidewatch_template::query_escaped;
+
 /// The link of an expression, as Prometheus writes it.
 pub(crate) fn graph_link(expression: &str) -> String {
-    let mut link = String::from("/graph?g0.expr=");
-    for byte in expression.bytes() {
-        match byte {
-            b' ' => link.push('+'),
-            b'-' | b'_' | b'.' | b'~' => link.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => link.push(char::from(byte)),
-            _ => link.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    link.push_str("&g0.tab=1");
-    link
+    format!("/graph?g0.expr={}&g0.tab=1", query_escaped(expression))
 }
 
 #[cfg(test)]

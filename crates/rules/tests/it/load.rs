@@ -81,6 +81,14 @@ fn mistakes_are_told_in_prometheuss_words_with_their_place_and_a_remedy() {
         &rule("{alert: a, exprr: up}"),
         &["r.yml:4:16: groups[0].rules[0].exprr: unknown field", "did you mean expr?"],
     );
+    check(
+        &rule("{alert: a, expr: up, labels: {b: '{{ nope }}'}, annotations: {c: '{{ $nope }}', d: '{{'}}"),
+        &[
+            "r.yml:4:13: group \"g\", rule 1, \"a\": label \"b\": template: __alert_a:1: function \"nope\" not defined",
+            "annotation \"c\": template: __alert_a:1: undefined variable \"$nope\"",
+            "annotation \"d\": ",
+        ],
+    );
     check("groups:\n- rules: []\n", &["r.yml:2:3: Groupname must not be empty"]);
     check(
         "groups:\n- name: g\n  rules: []\n- name: g\n  rules: []\n",
@@ -127,4 +135,11 @@ fn the_file_of_a_prometheus_rule_is_named_after_it() {
     let groups = read(&text.replace("up =", "up")).unwrap();
     assert_eq!(groups[0].key(), "prod-todo.yaml;g");
     assert!(check_identities(groups.iter().chain(&groups)).unwrap_err().to_string().contains("is repeated"));
+}
+
+#[test]
+fn a_template_that_fails_only_when_it_runs_is_taken() {
+    groups(
+        "groups: [{name: g, rules: [{alert: a, expr: up, annotations: {s: '{{ query \"(\" | first }}'}}]}]",
+    );
 }

@@ -8,7 +8,10 @@ use tidewatch_rules::{AlertState, GroupState};
 /// Runs an alert from 0 until `down` minutes, restarts after `outage` minutes, and gives the alert's state after the restoration with
 /// the minute it counts as active from, and the minute it fires.
 fn restart(hold: &str, down: i64, outage: i64) -> (AlertState, i64, Option<i64>) {
-    let rule = group("interval: 1m", &format!("- {{alert: A, expr: x > 0, for: {hold}}}"));
+    let rule = group(
+        "interval: 1m",
+        &format!("- {{alert: A, expr: x > 0, for: {hold}, labels: {{s: '{{{{ $labels.s }}}}'}}}}"),
+    );
     let mut world = World::new(Arc::clone(&rule));
     let step = |world: &mut World, minute: i64| {
         world.put("x{s=\"1\"}", minute * 60, 1.0);

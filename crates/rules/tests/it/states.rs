@@ -146,3 +146,59 @@ fn a_failing_query_leaves_everything_as_it_was() {
     assert!(world.error(1).unwrap().contains("many-to-many"), "{:?}", world.error(1));
     assert_eq!(world.query("r", 30), ["r 1"]);
 }
+
+/// The alerts of a rule with their labels and annotations.
+fn told(world: &World) -> Vec<String> {
+    world.state.alerts(0).map(|alert| format!("{} {}", alert.labels, alert.annotations)).collect()
+}
+
+#[test]
+fn templates_see_the_results_labels_and_what_expands_to_nothing_is_dropped() {
+    let mut world = World::of(
+        "- {alert: A, expr: x > 0, labels: {a: fixed, none: '{{ $labels.nope }}', of: '{{ $labels.a }}'}, annotations: {s: '{{ $labels.a }} {{ $value | humanize }} {{ $externalLabels.cluster }} {{ $externalURL }}', bad: '{{ query \"nothing\" | first | value }}'}}",
+    );
+    world.external_labels = Labels::from_pairs([("cluster", "c")]);
+    world.put("x{a=\"1\",alertname=\"other\"}", 0, 1500.0);
+    world.evaluate(0);
+    let [told] = told(&world).try_into().unwrap();
+    assert!(
+        told.starts_with("{a=\"fixed\", alertname=\"A\", of=\"1\"} {bad=\"<error expanding template: "),
+        "{told}"
+    );
+    assert!(told.ends_with("s=\"1 1.5k c http://here:9090\"}"), "{told}");
+    // the series begins with the labels as they are written
+    let series = "ALERTS{a=\"fixed\", alertname=\"A\", alertstate=\"firing\", none=\"{{ $labels.nope }}\", of=\"1\"} 1";
+    assert_eq!(world.query("ALERTS", 0), [series]);
+}
+
+#[test]
+fn a_label_with_the_value_makes_another_alert_of_every_value() {
+    let mut world = World::of("- {alert: A, expr: x > 0, for: 1m, labels: {v: '{{ $value }}'}}");
+    for (minute, value, expected) in [(0, 1.0, "p"), (1, 1.0, "f"), (2, 2.0, "ip"), (3, 2.0, "if")] {
+        world.put("x", minute * 60, value);
+        world.evaluate(minute * 60);
+        assert_eq!(shown(&world), expected, "{minute}");
+    }
+}
+
+#[test]
+fn annotations_keep_the_last_active_value_while_an_alert_is_kept_firing() {
+    let mut world =
+        World::of("- {alert: A, expr: x > 0, keep_firing_for: 5m, annotations: {s: '{{ $value }}'}}");
+    for (minute, value, expected) in [(0, 1.0, "1"), (1, 2.0, "2"), (2, 0.0, "2")] {
+        world.put("x", minute * 60, value);
+        world.evaluate(minute * 60);
+        assert_eq!(told(&world), [format!("{{alertname=\"A\"}} {{s=\"{expected}\"}}")]);
+    }
+    assert_eq!(world.state.alerts(0).next().unwrap().keep_firing_since, Some(START + 120_000));
+}
+
+#[test]
+fn templates_can_query_what_earlier_rules_recorded() {
+    let mut world = World::of(
+        "- {record: r, expr: x * 2}\n- {alert: A, expr: x, annotations: {s: '{{ with query \"r\" }}{{ . | first | value }}{{ end }}'}}",
+    );
+    world.put("x", 0, 21.0);
+    world.evaluate(0);
+    assert_eq!(world.state.alerts(1).next().unwrap().annotations.to_string(), "{s=\"42\"}");
+}
