@@ -24,7 +24,7 @@ const STEP: i64 = 15_000;
 /// Samples reach this far back and ahead, in milliseconds.
 const AROUND: i64 = 600_000;
 /// Rounds that are measured.
-const ROUNDS: i64 = 4;
+const ROUNDS: i64 = 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
