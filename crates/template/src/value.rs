@@ -59,6 +59,11 @@ pub trait Object: fmt::Debug + Send + Sync {
         None
     }
 
+    /// It as JSON, if it can be written so.
+    fn to_json(&self) -> Option<String> {
+        None
+    }
+
     /// It as a map, for methods beside keys.
     fn entries(&self) -> Option<&Map> {
         None
