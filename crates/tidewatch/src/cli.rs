@@ -49,7 +49,7 @@ pub(crate) enum Command {
     ///
     /// Starts each Deployment's replicas as processes, Services as proxies to them, and watches them as Prometheus,
     /// kube-state-metrics, cAdvisor and Grafana would in a cluster. Runs until Ctrl-C; no process is left behind.
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Run only the monitoring from a prometheus.yml, with Prometheus's own flags
     Serve(ServeArgs),
     /// Ask a running tidewatch (or any Prometheus) a PromQL query

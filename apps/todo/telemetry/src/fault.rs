@@ -227,8 +227,8 @@ pub(crate) fn publishes_nothing() -> Problem {
 mod tests {
     use super::*;
 
-    fn check(kind: FaultKind, parameters: Value, expected: &str) {
-        let text = match Fault::of(kind, &parameters) {
+    fn check(kind: FaultKind, parameters: &Value, expected: &str) {
+        let text = match Fault::of(kind, parameters) {
             Ok(fault) => format!("{} s, {:?}", fault.lasts.as_secs_f64(), fault.numbers),
             Err(problem) => format!("{:?}", problem.errors()),
         };
@@ -237,23 +237,27 @@ mod tests {
 
     #[test]
     fn parameters_have_defaults_and_bounds() {
-        check(FaultKind::ErrorRatio, Value::Null, r#"300 s, [("ratio", 0.2)]"#);
+        check(FaultKind::ErrorRatio, &Value::Null, r#"300 s, [("ratio", 0.2)]"#);
         check(
             FaultKind::Latency,
-            json!({"for_seconds": 60, "latency_seconds": 1.5}),
+            &json!({"for_seconds": 60, "latency_seconds": 1.5}),
             r#"60 s, [("latency_seconds", 1.5)]"#,
         );
-        check(FaultKind::MemoryLeak, json!({}), r#"("bytes", 67108864.0), ("bytes_per_second", 16777216.0)"#);
-        check(FaultKind::Crash, json!({"for_seconds": 3600}), "3600 s, []");
+        check(
+            FaultKind::MemoryLeak,
+            &json!({}),
+            r#"("bytes", 67108864.0), ("bytes_per_second", 16777216.0)"#,
+        );
+        check(FaultKind::Crash, &json!({"for_seconds": 3600}), "3600 s, []");
         check(
             FaultKind::Crash,
-            json!({"for_seconds": 3601}),
+            &json!({"for_seconds": 3601}),
             "a number from 1 to 3600, or leave it out for 300",
         );
-        check(FaultKind::ErrorRatio, json!({"ratio": 1.1}), "field: \"ratio\"");
-        check(FaultKind::ErrorRatio, json!({"ratio": "much"}), "field: \"ratio\"");
-        check(FaultKind::ErrorRatio, json!({"latency_seconds": 1}), "error-ratio takes for_seconds, ratio");
-        check(FaultKind::CpuBurn, json!([]), "send a JSON object");
+        check(FaultKind::ErrorRatio, &json!({"ratio": 1.1}), "field: \"ratio\"");
+        check(FaultKind::ErrorRatio, &json!({"ratio": "much"}), "field: \"ratio\"");
+        check(FaultKind::ErrorRatio, &json!({"latency_seconds": 1}), "error-ratio takes for_seconds, ratio");
+        check(FaultKind::CpuBurn, &json!([]), "send a JSON object");
     }
 
     #[test]

@@ -354,8 +354,8 @@ mod tests {
         Faults::start(&settings, FaultSurface { consumes: Some("/events"), publishes: true }, registry)
     }
 
-    fn fault(kind: FaultKind, parameters: Value) -> Fault {
-        Fault::of(kind, &parameters).unwrap()
+    fn fault(kind: FaultKind, parameters: &Value) -> Fault {
+        Fault::of(kind, parameters).unwrap()
     }
 
     fn gauge(registry: &Registry, kind: FaultKind) -> i64 {
@@ -370,7 +370,7 @@ mod tests {
         let settings = FaultSettings::from_environment(&Environment::of([])).unwrap();
         let mut registry = Registry::default();
         let faults = Faults::start(&settings, FaultSurface::default(), &mut registry);
-        let refused = faults.cause(fault(FaultKind::ErrorRatio, json!({"ratio": 1}))).unwrap_err();
+        let refused = faults.cause(fault(FaultKind::ErrorRatio, &json!({"ratio": 1}))).unwrap_err();
         assert!(refused.status() == 403 && refused.detail().contains("FAULTS_ENABLED=true"), "{refused:?}");
         assert!(faults.undo(None).is_err() && faults.active().is_err());
         assert!(faults.meet("/").await.is_ok());
@@ -383,7 +383,7 @@ mod tests {
     async fn the_asked_share_of_requests_fails() {
         let faults = enabled(&mut Registry::default());
         for ratio in [0.05, 0.2, 0.5, 1.0] {
-            faults.cause(fault(FaultKind::ErrorRatio, json!({ "ratio": ratio }))).unwrap();
+            faults.cause(fault(FaultKind::ErrorRatio, &json!({ "ratio": ratio }))).unwrap();
             let mut failed = 0.0;
             for _ in 0..400 {
                 failed += f64::from(u8::from(faults.meet("/").await.is_err()));
@@ -399,26 +399,26 @@ mod tests {
         let mut registry = Registry::default();
         let faults = enabled(&mut registry);
         let kind = FaultKind::BrokenMetrics;
-        faults.cause(fault(kind, json!({"for_seconds": 60}))).unwrap();
+        faults.cause(fault(kind, &json!({"for_seconds": 60}))).unwrap();
         assert!(faults.metrics_page().is_some() && gauge(&registry, kind) == 1);
         tokio::time::sleep(Duration::from_secs(30)).await;
-        faults.cause(fault(kind, json!({"for_seconds": 60}))).unwrap();
+        faults.cause(fault(kind, &json!({"for_seconds": 60}))).unwrap();
         assert_eq!(faults.active().unwrap().len(), 1);
         tokio::time::sleep(Duration::from_secs(45)).await;
         assert_eq!(gauge(&registry, kind), 1, "the first one's end undid the second");
         tokio::time::sleep(Duration::from_secs(61)).await;
-        assert!(!faults.metrics_page().is_some() && gauge(&registry, kind) == 0);
+        assert!(faults.metrics_page().is_none() && gauge(&registry, kind) == 0);
         assert!(faults.active().unwrap().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_wait_and_are_let_go_when_the_fault_is_undone() {
         let faults = enabled(&mut Registry::default());
-        faults.cause(fault(FaultKind::Latency, json!({"latency_seconds": 2}))).unwrap();
+        faults.cause(fault(FaultKind::Latency, &json!({"latency_seconds": 2}))).unwrap();
         let started = Instant::now();
         faults.meet("/").await.unwrap();
         assert!(started.elapsed() >= Duration::from_secs(2));
-        faults.cause(fault(FaultKind::StoppedConsumer, json!({}))).unwrap();
+        faults.cause(fault(FaultKind::StoppedConsumer, &json!({}))).unwrap();
         let (waiting, others) = (faults.clone(), faults.clone());
         let waiting = tokio::spawn(async move { waiting.meet("/events").await });
         others.meet("/api").await.unwrap();
@@ -432,7 +432,7 @@ mod tests {
         let settings =
             FaultSettings::from_environment(&Environment::of([("FAULTS_ENABLED", "true")])).unwrap();
         let faults = Faults::start(&settings, FaultSurface::default(), &mut Registry::default());
-        let refused = faults.cause(fault(FaultKind::StoppedConsumer, json!({}))).unwrap_err();
+        let refused = faults.cause(fault(FaultKind::StoppedConsumer, &json!({}))).unwrap_err();
         assert!(
             refused.status() == 422
                 && refused.detail().contains("hint: stop the consumer of the event service")

@@ -81,15 +81,12 @@ impl Stack {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(ended(status, log));
             }
-            match Addresses::read(&self.data_dir) {
-                Some(addresses) => {
-                    self.addresses = addresses;
-                    match self.not_ready().await {
-                        Some(what) => missing = what,
-                        None => return Ok(()),
-                    }
+            if let Some(addresses) = Addresses::read(&self.data_dir) {
+                self.addresses = addresses;
+                match self.not_ready().await {
+                    Some(what) => missing = what,
+                    None => return Ok(()),
                 }
-                None => {}
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

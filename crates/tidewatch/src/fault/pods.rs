@@ -124,7 +124,7 @@ impl Pods {
                     }
                 }
                 Answer::Refused(status, text) if target.is_some() => {
-                    failed = Some(refusal(pod, status, &text))
+                    failed = Some(refusal(pod, status, &text));
                 }
                 Answer::Unreachable(text) if target.is_some() => failed = Some(unreachable(pod, &text)),
                 Answer::Refused(..) | Answer::Unreachable(_) => {}
