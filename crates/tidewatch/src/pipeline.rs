@@ -189,6 +189,8 @@ impl Pipeline {
             query_limits: spec.query_limits,
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
+            rules: None,
+            alert_targets: None,
             workloads: runtime.clone().map(|runtime| runtime as _),
             autoscaling: autoscaling.map(|autoscaling| Arc::new(autoscaling.clone()) as _),
             resource_metrics: metrics.map(|metrics| Arc::clone(metrics) as _),

@@ -216,7 +216,7 @@ static BACKEND_BURNS_BUDGET: Cause = hasty(cause(
         Step::Fault(FaultKind::ErrorRatio, BACKEND, &[("ratio", 0.5)]),
         Step::Traffic { service: BACKEND, rate: 10.0, weights: READS },
     ],
-    &[BACKEND, FRONTEND],
+    &[BACKEND],
 ));
 static BACKEND_LATENCY_BURNS_BUDGET: Cause = hasty(cause(
     "each request to todo-backend waits 1 s",
@@ -224,7 +224,7 @@ static BACKEND_LATENCY_BURNS_BUDGET: Cause = hasty(cause(
         Step::Fault(FaultKind::Latency, BACKEND, &[("latency_seconds", 1.0)]),
         Step::Traffic { service: BACKEND, rate: 10.0, weights: READS },
     ],
-    &[BACKEND, FRONTEND],
+    &[BACKEND],
 ));
 static RUBBISH_BURNS_BUDGET: Cause = hasty(cause(
     "somebody publishes to task-events, five times a second, what event-service cannot understand",
