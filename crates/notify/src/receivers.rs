@@ -227,11 +227,19 @@ pub(crate) fn secret_field(
     }
 }
 
+/// Says that none of some fields is there, at the first of them; one that is there and wrong has been spoken of.
+fn missing<const N: usize>(fields: &Fields<'_>, keys: [&str; N], message: &str, hint: &str) {
+    if !keys.iter().any(|key| fields.has(key)) {
+        fields.wrong(keys[0], message, hint);
+    }
+}
+
 /// `webhook_url` or `webhook_url_file`, one of which must be there.
 fn webhook_url(fields: &Fields<'_>) -> SecretSource {
     let url = secret_field(fields, "webhook_url", "webhook_url_file").unwrap_or_else(|| {
         let hint = "copy it from the channel's settings";
-        fields.wrong("webhook_url", "one of webhook_url or webhook_url_file must be configured", hint);
+        let message = "one of webhook_url or webhook_url_file must be configured";
+        missing(fields, ["webhook_url", "webhook_url_file"], message, hint);
         SecretSource::Inline(String::new())
     });
     if let SecretSource::Inline(text) = &url

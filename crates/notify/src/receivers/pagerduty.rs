@@ -8,8 +8,8 @@ use super::rendered_value::rendered;
 use super::secret::{self, Redactor};
 use super::verdict::judge;
 use super::{
-    Defaults, Rendering, check_templates_in, go_json, secret_field, status_of, template_field, timed,
-    truncated_in_runes,
+    Defaults, Rendering, check_templates_in, go_json, missing, secret_field, status_of, template_field,
+    timed, truncated_in_runes,
 };
 use crate::{Notification, Receiver, SendError, Templates};
 use serde::Serialize;
@@ -83,10 +83,9 @@ impl PagerdutyConfig {
             }
         }
         let routing_key = secret_field(fields, "routing_key", "routing_key_file").unwrap_or_else(|| {
-            if !fields.has("service_key") && !fields.has("service_key_file") {
-                let hint = "copy it from the service's Events API v2 integration";
-                fields.wrong("routing_key", "missing service or routing key in PagerDuty config", hint);
-            }
+            let hint = "copy it from the service's Events API v2 integration";
+            let keys = ["routing_key", "routing_key_file", "service_key", "service_key_file"];
+            missing(fields, keys, "missing service or routing key in PagerDuty config", hint);
             SecretSource::Inline(String::new())
         });
         let url = reading::text(fields, "url").unwrap_or_else(|| defaults.pagerduty_url.clone());

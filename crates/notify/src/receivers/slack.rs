@@ -6,7 +6,7 @@
 use super::http_client::{self, Answer, parse_url};
 use super::secret::{self, Redactor};
 use super::verdict::{judge, shortened};
-use super::{Defaults, Rendering, go_json, secret_field, template_field, timed, truncated_in_runes};
+use super::{Defaults, Rendering, go_json, missing, secret_field, template_field, timed, truncated_in_runes};
 use crate::{Notification, Receiver, SendError, Templates};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -204,7 +204,8 @@ fn address(fields: &Fields<'_>, defaults: &Defaults, http: &mut HttpSettings) ->
     }
     own_url.or_else(|| defaults.slack_api_url.clone()).unwrap_or_else(|| {
         let hint = "set api_url, api_url_file or app_token here, or slack_api_url under global";
-        fields.wrong("api_url", "no Slack API URL nor App token set either inline or in a file", hint);
+        let message = "no Slack API URL nor App token set either inline or in a file";
+        missing(fields, ["api_url", "api_url_file", "app_token", "app_token_file"], message, hint);
         SecretSource::Inline(String::new())
     })
 }

@@ -7,7 +7,7 @@ use super::http_client::{self, parse_url};
 use super::rendered_value::rendered;
 use super::secret::{self, Redactor};
 use super::verdict::judge;
-use super::{Defaults, Rendering, check_template, go_json, secret_field, timed};
+use super::{Defaults, Rendering, check_template, go_json, missing, secret_field, timed};
 use crate::{Notification, NotifiedAlert, Receiver, SendError, Templates};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -39,7 +39,12 @@ pub struct WebhookConfig {
 impl WebhookConfig {
     pub(super) fn read(fields: &Fields<'_>, defaults: &Defaults, folder: &Path) -> Self {
         let url = secret_field(fields, "url", "url_file").unwrap_or_else(|| {
-            fields.wrong("url", "one of url or url_file must be configured", "name the server");
+            missing(
+                fields,
+                ["url", "url_file"],
+                "one of url or url_file must be configured",
+                "name the server",
+            );
             SecretSource::Inline(String::new())
         });
         match &url {
