@@ -146,6 +146,10 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     pub(crate) enable_faults: bool,
 
+    /// End when the process that started this one ends; for drills
+    #[arg(long, hide = true)]
+    pub(crate) end_with_parent: bool,
+
     /// When the node says that it is under pressure, as for the kubelet: memory.available<500Mi,nodefs.available<10%
     #[arg(long, value_name = "SIGNAL<AMOUNT,…", default_value = "memory.available<100Mi,nodefs.available<10%", value_parser = parse_eviction)]
     pub(crate) eviction_hard: EvictionThresholds,

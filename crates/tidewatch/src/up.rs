@@ -31,6 +31,10 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) async fn run(args: &UpArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let mut signals = Signals::new()?;
+    if args.end_with_parent {
+        let signal = Some(rustix::process::Signal::TERM);
+        rustix::process::set_parent_process_death_signal(signal).map_err(|e| Failure::from_error(&e))?;
+    }
     let input =
         UpInput { files: args.files.clone(), settings: args.config.clone(), expose: args.expose.clone() };
     let spec = up_spec(&input).map_err(|e| Failure::from_error(&e))?;

@@ -172,7 +172,7 @@ impl Drop for Stack {
 fn arguments(settings: &Path, data_dir: &Path, shortening: Shortening, memory: u64) -> Vec<String> {
     let flag = |name: &str, value: String| [format!("--{name}"), value];
     let any_port = || "127.0.0.1:0".to_owned();
-    let mut arguments = vec!["up".to_owned(), "--enable-faults".to_owned()];
+    let mut arguments = ["up", "--enable-faults", "--end-with-parent"].map(str::to_owned).to_vec();
     arguments.extend(flag("config", settings.display().to_string()));
     arguments.extend(flag("data-dir", data_dir.display().to_string()));
     for listener in [
