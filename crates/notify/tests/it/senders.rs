@@ -137,7 +137,7 @@ async fn one_that_is_slow_or_gone_delays_only_itself() {
 #[tokio::test]
 async fn batches_and_queues_are_bounded_and_the_oldest_make_room() {
     let (open, closed) =
-        (Reply::new(200, ""), Reply { delay: Duration::from_millis(300), ..Reply::new(200, "") });
+        (Reply::new(200, ""), Reply { delay: Duration::from_secs(1), ..Reply::new(200, "") });
     let server = Capture::answering(move |request| match request.body.contains("\"n\":\"0\"") {
         true => closed.clone(),
         false => open.clone(),
