@@ -1,14 +1,14 @@
 //! Templates of notifications: the usual ones, the user's files, and what they see.
 //!
 //! Input: template files, the template of a field, a [`Notification`]. Output: text or HTML. Names and output of the usual templates are
-//! Alertmanager's, but the layout of the HTML mail is our own. The template engine is the template crate's. Not there, and refused as
-//! functions that are not defined: `toDate` and `mustToDate`; `tz` knows UTC only.
+//! Alertmanager's, but the layout of the HTML mail is our own. The template engine is the template crate's. Not there, and refused with
+//! errors: time zones but UTC, and layouts with names of months or zones in `toDate` and `mustToDate`.
 
 mod data;
 mod functions;
+mod json;
 
 use crate::Notification;
-use data::data_of;
 use functions::{Functions, is_function};
 use tidewatch_template::Escape;
 
@@ -73,7 +73,7 @@ impl Templates {
         }
         let mut set = self.set.clone();
         set.parse("", template, &is_function).map_err(|error| error.to_string())?;
-        let data = data_of(notification, &self.external_url);
+        let data = data::of(notification, &self.external_url);
         let rendered = set.execute("", &data, &mut Functions { notification }, escape);
         rendered.map_err(|error| error.to_string())
     }
@@ -144,7 +144,7 @@ mod tests {
         );
         check(
             "{{ (index .Alerts 1).Labels.instance }} {{ .GroupLabels.Names }} {{ .CommonLabels.Values | join \"/\" }}",
-            "b alertname Slow/warning",
+            "b [alertname] Slow/warning",
         );
         check(
             "{{ .CommonAnnotations.summary | toUpper }} {{ title \"aBC\" }} {{ routeLabels \"team\" }} {{ since (index .Alerts 0).StartsAt }}",
@@ -160,8 +160,46 @@ mod tests {
         );
         check(
             "{{ tz \"Mars\" (index .Alerts 0).StartsAt }}",
-            "template: :1:3: executing \"\" at <tz \"Mars\" (index .Al...>: error calling tz: unknown time zone Mars",
+            "template: :1:3: executing \"\" at <tz \"Mars\" (index .Al...>: error calling tz: time zone Mars is not supported, only UTC is; hint: write tz \"UTC\"",
         );
+    }
+
+    /// What Alertmanager 0.34.2 rendered for the same alerts.
+    #[test]
+    fn templates_render_what_alertmanager_rendered() {
+        let labels = |instance: &str, severity: &str| {
+            Labels::from_pairs([("alertname", "Slow"), ("instance", instance), ("severity", severity)])
+        };
+        let annotations =
+            Labels::from_pairs([("summary", "5 < 6 & \"x\" + 'y'"), ("link", "javascript:alert(1)")]);
+        let alert = |instance, severity, ends_at| NotifiedAlert {
+            status: if ends_at == 0 { AlertStatus::Firing } else { AlertStatus::Resolved },
+            labels: labels(instance, severity),
+            annotations: annotations.clone(),
+            starts_at: 1_767_323_045_120,
+            ends_at,
+            generator_url: "http://p:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1".to_owned(),
+            fingerprint: "00ff".to_owned(),
+        };
+        let alerts =
+            vec![alert("a", "warning", 0), alert("b", "info", 0), alert("c", "critical", 1_767_323_105_120)];
+        let notification = Notification { alerts, ..notification() };
+        let templates = Templates::new("http://am:9093");
+        let mut wrong = Vec::new();
+        for line in include_str!("../tests/fixtures/alertmanager/templates.jsonl").lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let template = case["template"].as_str().unwrap();
+            let render = if case["html"] == true { Templates::html } else { Templates::text };
+            let got = render(&templates, template, &notification);
+            let alike = match &got {
+                Ok(text) => case["error"].is_null() && case["output"].as_str().unwrap_or_default() == text,
+                Err(_) => !case["error"].is_null(),
+            };
+            if !alike {
+                wrong.push(format!("{case}\n  here {got:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     }
 
     #[test]

@@ -170,7 +170,10 @@ impl<'a> Execution<'a> {
             (value, Escape::Html) => {
                 let mut plain = String::new();
                 push_value(&mut plain, value);
-                out.push_str(&html_escaped(&plain));
+                if begins_url(out) && !is_safe_url(&plain) {
+                    plain = "#ZgotmplZ".to_owned();
+                }
+                out.push_str(&html_escaped(&plain).replace('+', "&#43;"));
             }
         })
     }
@@ -432,6 +435,25 @@ impl<'a> Execution<'a> {
             Some(map) => Ok(map.get(name)),
             None => wrong(format!("can't evaluate field {name} in type {}", value.type_name())),
         }
+    }
+}
+
+/// Whether a quoted attribute that is a URL has just begun.
+fn begins_url(out: &str) -> bool {
+    let Some(before) = out.strip_suffix(['"', '\'']) else { return false };
+    let names = ["href", "src", "action", "formaction", "cite", "background", "poster", "data"];
+    let name = before.trim_end().strip_suffix('=').map(str::trim_end).unwrap_or_default();
+    let start = name.rfind(|one: char| !one.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
+    names.iter().any(|known| name.get(start..).is_some_and(|name| name.eq_ignore_ascii_case(known)))
+}
+
+/// Whether a URL has no scheme or one that runs nothing, as html/template decides it.
+fn is_safe_url(url: &str) -> bool {
+    match url.split_once(':') {
+        Some((scheme, _)) if !scheme.contains('/') => {
+            ["http", "https", "mailto"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        }
+        _ => true,
     }
 }
 

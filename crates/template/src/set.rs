@@ -29,7 +29,8 @@ pub enum Escape {
     /// They are printed as they are.
     #[default]
     No,
-    /// They are escaped for HTML, unless they are HTML. Unlike Go's html/template this does not look at what surrounds an action: it is
+    /// They are escaped for HTML, unless they are HTML; a URL attribute that begins with a scheme other than http, https or mailto
+    /// becomes `#ZgotmplZ`. Unlike Go's html/template this does not look at what surrounds an action: it is
     /// safe in elements and quoted attributes, not in scripts, style sheets or unquoted attributes.
     Html,
 }

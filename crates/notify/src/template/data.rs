@@ -1,206 +1,157 @@
-//! What templates see of a notification: Alertmanager's `Data`.
+//! What templates of notifications see as `.`: Alertmanager's Data, with its lists of alerts and its maps of labels.
 //!
-//! Input: a [`Notification`]. Output: values with the fields and methods of Alertmanager's template reference.
+//! Input: a [`Notification`]. Output: objects whose parts are made when a template asks for them, since there may be many alerts.
 
 use crate::{AlertStatus, Notification, NotifiedAlert};
-use serde_json::json;
 use std::sync::Arc;
-use tidewatch_model::{Labels, LabelsBuilder};
+use tidewatch_model::Labels;
 use tidewatch_template::{Map, Moment, Object, Value, ZERO_TIME, print_value};
 
-/// Names with values.
-#[derive(Debug)]
-struct KeyValues {
-    map: Map,
+const ALERT_NAME: &str = "alertname";
+
+/// The data of a notification.
+pub(super) fn of(notification: &Notification, external_url: &str) -> Value {
+    let mut notification = notification.clone();
+    let alerts = notification.alerts.drain(..).map(|alert| Arc::new(Alert(alert))).collect();
+    if notification.external_url.is_empty() {
+        external_url.clone_into(&mut notification.external_url);
+    }
+    Value::Object(Arc::new(Data { notification, alerts }))
 }
 
-/// Names with values in order.
+/// A notification, its alerts apart.
 #[derive(Debug)]
-struct Pairs(Vec<(Arc<str>, Value)>);
+struct Data {
+    notification: Notification,
+    alerts: Vec<Arc<Alert>>,
+}
 
-/// A name and its value.
 #[derive(Debug)]
-struct Pair(Arc<str>, Value);
+struct Alert(NotifiedAlert);
 
-/// Texts.
+#[derive(Debug)]
+struct Alerts(Arc<[Value]>, Vec<Arc<Alert>>);
+
+/// Labels or annotations.
+#[derive(Debug)]
+struct Kv(Map);
+
+#[derive(Debug)]
+struct Pair(Value, Value);
+
+#[derive(Debug)]
+struct Pairs(Arc<[Value]>, Kv);
+
 #[derive(Debug)]
 struct Strings(Arc<[Value]>);
 
-/// Alerts.
-#[derive(Debug)]
-struct Alerts(Vec<(AlertStatus, Value)>);
-
-/// An alert.
-#[derive(Debug)]
-struct Alert {
-    alert: NotifiedAlert,
-    labels: Value,
-    annotations: Value,
+fn object(object: impl Object + 'static) -> Value {
+    Value::Object(Arc::new(object))
 }
 
-/// The notification as templates see it.
-pub(super) fn data_of(notification: &Notification, external_url: &str) -> Value {
-    let alerts = &notification.alerts;
-    let fires = alerts.iter().any(|alert| alert.status == AlertStatus::Firing);
-    let alert = |alert: &NotifiedAlert| {
-        let (labels, annotations) = (key_values(&alert.labels), key_values(&alert.annotations));
-        let shown = Alert { alert: alert.clone(), labels, annotations };
-        (alert.status, Value::Object(Arc::new(shown)))
-    };
-    Value::map([
-        ("Receiver", Value::from(regex::escape(&notification.receiver))),
-        ("Status", Value::text(if fires { "firing" } else { "resolved" })),
-        ("Alerts", Value::Object(Arc::new(Alerts(alerts.iter().map(alert).collect())))),
-        ("NotificationReason", Value::text(notification.reason.as_str())),
-        ("GroupLabels", key_values(&notification.group_labels)),
-        ("CommonLabels", key_values(&common(alerts.iter().map(|alert| &alert.labels)))),
-        ("CommonAnnotations", key_values(&common(alerts.iter().map(|alert| &alert.annotations)))),
-        ("RouteLabels", key_values(&notification.route_labels)),
-        ("ExternalURL", Value::text(external_url)),
-    ])
+fn plain(name: &str, value: Value, arguments: &[Value]) -> Result<Value, String> {
+    if arguments.is_empty() { Ok(value) } else { Err(format!("{name} is not a method but has arguments")) }
 }
 
-/// The labels that all have.
-fn common<'a>(mut all: impl Iterator<Item = &'a Labels>) -> Labels {
-    let Some(first) = all.next() else { return Labels::empty() };
-    let mut shared: Vec<(&str, &str)> = first.iter().collect();
-    for labels in all {
-        shared.retain(|(name, value)| labels.get(name) == Some(*value));
+impl Data {
+    /// What all alerts have alike.
+    fn shared(&self, of: impl Fn(&NotifiedAlert) -> &Labels) -> Labels {
+        let Some((first, rest)) = self.alerts.split_first() else { return Labels::empty() };
+        let alike = |(name, value): &(&str, &str)| {
+            rest.iter().all(|alert| of(&alert.0).get(name).unwrap_or_default() == *value)
+        };
+        Labels::from_pairs(of(&first.0).iter().filter(alike))
     }
-    let mut builder = LabelsBuilder::default();
-    shared.iter().for_each(|(name, value)| _ = builder.set(*name, *value));
-    builder.build()
-}
 
-fn key_values(labels: &Labels) -> Value {
-    let entries = labels.iter().map(|(name, value)| (name.into(), Value::text(value))).collect();
-    Value::Object(Arc::new(KeyValues { map: Map { entries, zero: Value::text("") } }))
-}
-
-fn strings(texts: impl Iterator<Item = Value>) -> Value {
-    Value::Object(Arc::new(Strings(texts.collect())))
-}
-
-impl KeyValues {
-    /// `alertname` first, the others by name.
-    fn sorted(&self) -> Vec<(Arc<str>, Value)> {
-        let mut pairs: Vec<_> =
-            self.map.entries.iter().map(|(name, value)| (Arc::clone(name), value.clone())).collect();
-        pairs.sort_by_key(|(name, _)| &**name != "alertname");
-        pairs
+    fn status(&self) -> &'static str {
+        let fires = self.alerts.iter().any(|alert| alert.0.status == AlertStatus::Firing);
+        if fires { "firing" } else { "resolved" }
     }
 }
 
-impl Object for KeyValues {
+impl Object for Data {
     fn type_name(&self) -> &'static str {
-        "template.KV"
+        "*template.Data"
     }
 
     fn member(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
-        let pairs = || Pairs(self.sorted());
-        match (name, arguments) {
-            ("SortedPairs", []) => Some(Ok(Value::Object(Arc::new(pairs())))),
-            ("Names" | "Values", []) => pairs().member(name, &[]),
-            ("String", []) => Some(Ok(Value::from(self.print()))),
-            ("Remove", [names]) => Some(texts_of(names).map(|names| {
-                let kept =
-                    self.map.entries.iter().filter(|(name, _)| !names.iter().any(|gone| **gone == ***name));
-                let entries = kept.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
-                Value::Object(Arc::new(Self { map: Map { entries, zero: Value::text("") } }))
-            })),
-            ("SortedPairs" | "Names" | "Values" | "String" | "Remove", given) => {
-                let want = usize::from(name == "Remove");
-                Some(Err(format!("wrong number of args for {name}: want {want} got {}", given.len())))
-            }
-            _ => None,
-        }
-    }
-
-    fn print(&self) -> String {
-        Pairs(self.sorted()).print()
-    }
-
-    fn entries(&self) -> Option<&Map> {
-        Some(&self.map)
-    }
-
-    fn to_json(&self) -> Option<String> {
-        let entries = self.map.entries.iter();
-        let object: serde_json::Map<String, serde_json::Value> = entries
-            .map(|(name, value)| (name.to_string(), value.as_text().unwrap_or_default().into()))
-            .collect();
-        Some(json!(object).to_string())
-    }
-}
-
-impl Object for Pairs {
-    fn type_name(&self) -> &'static str {
-        "template.Pairs"
-    }
-
-    fn member(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        let notification = &self.notification;
         let value = match name {
-            "Names" => strings(self.0.iter().map(|(name, _)| Value::Text(Arc::clone(name)))),
-            "Values" => strings(self.0.iter().map(|(_, value)| value.clone())),
-            "String" => Value::from(self.print()),
+            "Receiver" => Value::from(quoted_meta(&notification.receiver)),
+            "Status" => Value::text(self.status()),
+            "Alerts" => {
+                let values = self.alerts.iter().map(|alert| Value::Object(Arc::clone(alert) as _)).collect();
+                object(Alerts(values, self.alerts.clone()))
+            }
+            "NotificationReason" => Value::text(notification.reason.as_str()),
+            "GroupLabels" => kv(&notification.group_labels),
+            "CommonLabels" => kv(&self.shared(|alert| &alert.labels)),
+            "CommonAnnotations" => kv(&self.shared(|alert| &alert.annotations)),
+            "RouteLabels" => kv(&notification.route_labels),
+            "ExternalURL" => Value::text(&notification.external_url),
             _ => return None,
         };
-        Some(match arguments.len() {
-            0 => Ok(value),
-            got => Err(format!("wrong number of args for {name}: want 0 got {got}")),
-        })
+        Some(plain(name, value, arguments))
     }
 
     fn print(&self) -> String {
-        let shown = self.0.iter().map(|(name, value)| format!("{name}={}", print_value(value)));
-        shown.collect::<Vec<_>>().join(", ")
-    }
-
-    fn elements(&self) -> Option<Arc<[Value]>> {
-        let pair = |(name, value): &(Arc<str>, Value)| {
-            Value::Object(Arc::new(Pair(Arc::clone(name), value.clone())))
-        };
-        Some(self.0.iter().map(pair).collect())
+        let names = [
+            "Receiver",
+            "Status",
+            "Alerts",
+            "NotificationReason",
+            "GroupLabels",
+            "CommonLabels",
+            "CommonAnnotations",
+            "RouteLabels",
+            "ExternalURL",
+        ];
+        // Go shows that the route's labels are rendered already
+        format!("&{{{} true}}", printed(self, &names))
     }
 }
 
-impl Object for Pair {
-    fn type_name(&self) -> &'static str {
-        "template.Pair"
-    }
+/// Members with spaces between them.
+fn printed(object: &dyn Object, names: &[&str]) -> String {
+    let values = names.iter().filter_map(|name| object.member(name, &[])).flatten();
+    values.map(|value| print_value(&value)).collect::<Vec<_>>().join(" ")
+}
 
-    fn member(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
-        match name {
-            "Name" => Some(Ok(Value::Text(Arc::clone(&self.0)))),
-            "Value" => Some(Ok(self.1.clone())),
-            _ => None,
+/// A text that a regular expression takes literally.
+fn quoted_meta(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for one in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(one) {
+            out.push('\\');
         }
+        out.push(one);
     }
-
-    fn print(&self) -> String {
-        format!("{{{} {}}}", self.0, print_value(&self.1))
-    }
+    out
 }
 
-impl Object for Strings {
+impl Object for Alert {
     fn type_name(&self) -> &'static str {
-        "template.Strings"
+        "template.Alert"
     }
 
-    fn member(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
-        (name == "String").then(|| Ok(Value::from(self.print())))
+    fn member(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        let alert = &self.0;
+        let value = match name {
+            "Status" => Value::text(alert.status.as_str()),
+            "Labels" => kv(&alert.labels),
+            "Annotations" => kv(&alert.annotations),
+            "StartsAt" => Moment(alert.starts_at).into(),
+            "EndsAt" => Moment(if alert.ends_at == 0 { ZERO_TIME } else { alert.ends_at }).into(),
+            "GeneratorURL" => Value::text(&alert.generator_url),
+            "Fingerprint" => Value::text(&alert.fingerprint),
+            _ => return None,
+        };
+        Some(plain(name, value, arguments))
     }
 
     fn print(&self) -> String {
-        self.0.iter().map(print_value).collect::<Vec<_>>().join(", ")
-    }
-
-    fn elements(&self) -> Option<Arc<[Value]>> {
-        Some(Arc::clone(&self.0))
-    }
-
-    fn to_json(&self) -> Option<String> {
-        Some(json!(self.0.iter().map(print_value).collect::<Vec<_>>()).to_string())
+        let names = ["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"];
+        format!("{{{}}}", printed(self, &names))
     }
 }
 
@@ -215,87 +166,157 @@ impl Object for Alerts {
             "Resolved" => AlertStatus::Resolved,
             _ => return None,
         };
-        let chosen = self.0.iter().filter(|(status, _)| *status == wanted).map(|(_, alert)| alert.clone());
-        Some(Ok(Value::list(chosen)))
+        let all = self.0.iter().zip(&self.1).filter(|(_, alert)| alert.0.status == wanted);
+        Some(Ok(Value::list(all.map(|(value, _)| value.clone()))))
     }
 
     fn print(&self) -> String {
-        let shown = self.0.iter().map(|(_, alert)| print_value(alert));
-        format!("[{}]", shown.collect::<Vec<_>>().join(" "))
+        print_value(&Value::List(Arc::clone(&self.0)))
     }
 
     fn elements(&self) -> Option<Arc<[Value]>> {
-        Some(self.0.iter().map(|(_, alert)| alert.clone()).collect())
-    }
-
-    fn to_json(&self) -> Option<String> {
-        let list: Option<Vec<String>> = self.0.iter().map(|(_, alert)| json_of(alert)).collect();
-        Some(format!("[{}]", list?.join(",")))
+        Some(Arc::clone(&self.0))
     }
 }
 
-fn json_of(value: &Value) -> Option<String> {
-    match value {
-        Value::Object(object) => object.to_json(),
-        _ => None,
+fn kv(labels: &Labels) -> Value {
+    let entries = labels.iter().map(|(name, value)| (name.into(), Value::text(value))).collect();
+    object(Kv(Map { entries, zero: Value::text("") }))
+}
+
+impl Kv {
+    /// The pairs in order of their names, `alertname` first.
+    fn pairs(&self) -> Arc<[Value]> {
+        let of =
+            |(name, value): (&Arc<str>, &Value)| object(Pair(Value::Text(Arc::clone(name)), value.clone()));
+        let first = self.0.entries.get_key_value(ALERT_NAME);
+        let others = self.0.entries.iter().filter(|(name, _)| &***name != ALERT_NAME);
+        first.into_iter().chain(others).map(of).collect()
+    }
+
+    fn removed(&self, names: &Value) -> Result<Value, String> {
+        let names = texts_of(names)?;
+        let kept = self.0.entries.iter().filter(|(name, _)| !names.iter().any(|gone| **gone == ***name));
+        let entries = kept.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
+        Ok(object(Self(Map { entries, zero: self.0.zero.clone() })))
     }
 }
 
-impl Object for Alert {
+impl Object for Kv {
     fn type_name(&self) -> &'static str {
-        "template.Alert"
+        "template.KV"
     }
 
-    fn member(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
-        let NotifiedAlert { status, starts_at, ends_at, generator_url, fingerprint, .. } = &self.alert;
-        Some(Ok(match name {
-            "Status" => Value::text(status.as_str()),
-            "Labels" => self.labels.clone(),
-            "Annotations" => self.annotations.clone(),
-            "StartsAt" => Moment(*starts_at).into(),
-            "EndsAt" => Moment(if *ends_at == 0 { ZERO_TIME } else { *ends_at }).into(),
-            "GeneratorURL" => Value::text(generator_url),
-            "Fingerprint" => Value::text(fingerprint),
-            _ => return None,
-        }))
+    fn member(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        let pairs = || Pairs(self.pairs(), Self(self.0.clone()));
+        match (name, arguments) {
+            ("SortedPairs", []) => Some(Ok(object(pairs()))),
+            ("Names" | "Values", []) => pairs().member(name, &[]),
+            ("String", []) => Some(Ok(Value::from(self.print()))),
+            ("Remove", [names]) => Some(self.removed(names)),
+            ("SortedPairs" | "Names" | "Values" | "String" | "Remove", arguments) => {
+                let want = usize::from(name == "Remove");
+                Some(Err(format!("wrong number of args for {name}: want {want} got {}", arguments.len())))
+            }
+            _ => None,
+        }
     }
 
     fn print(&self) -> String {
-        let names = ["Status", "Labels", "Annotations", "StartsAt", "EndsAt", "GeneratorURL", "Fingerprint"];
-        let shown = names.iter().filter_map(|name| self.member(name, &[])).flatten();
-        format!("{{{}}}", shown.map(|value| print_value(&value)).collect::<Vec<_>>().join(" "))
+        let first = self.0.entries.get_key_value(ALERT_NAME);
+        let others = self.0.entries.iter().filter(|(name, _)| &***name != ALERT_NAME);
+        let shown = |(name, value): (&Arc<str>, &Value)| format!("{name}={}", print_value(value));
+        first.into_iter().chain(others).map(shown).collect::<Vec<_>>().join(", ")
     }
 
-    fn to_json(&self) -> Option<String> {
-        let time = |milliseconds: i64| Moment(milliseconds).format("2006-01-02T15:04:05.999999999Z07:00");
-        let alert = &self.alert;
-        let labels = |labels: &Labels| {
-            let pairs = labels.iter().map(|(name, value)| (name.to_owned(), value.into()));
-            pairs.collect::<serde_json::Map<String, serde_json::Value>>()
-        };
-        let ends_at = if alert.ends_at == 0 { ZERO_TIME } else { alert.ends_at };
-        let shown = json!({
-            "status": alert.status.as_str(), "labels": labels(&alert.labels), "annotations": labels(&alert.annotations),
-            "startsAt": time(alert.starts_at), "endsAt": time(ends_at),
-            "generatorURL": alert.generator_url, "fingerprint": alert.fingerprint,
-        });
-        Some(shown.to_string())
+    fn entries(&self) -> Option<&Map> {
+        Some(&self.0)
     }
 }
 
-/// The texts of a list.
+impl Object for Pair {
+    fn type_name(&self) -> &'static str {
+        "template.Pair"
+    }
+
+    fn member(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        let value = match name {
+            "Name" => self.0.clone(),
+            "Value" => self.1.clone(),
+            _ => return None,
+        };
+        Some(plain(name, value, arguments))
+    }
+
+    fn print(&self) -> String {
+        format!("{{{} {}}}", print_value(&self.0), print_value(&self.1))
+    }
+}
+
+impl Object for Pairs {
+    fn type_name(&self) -> &'static str {
+        "template.Pairs"
+    }
+
+    fn member(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
+        let field = match name {
+            "Names" => "Name",
+            "Values" => "Value",
+            "String" => return Some(Ok(Value::from(self.print()))),
+            _ => return None,
+        };
+        let of = |pair: &Value| match pair {
+            Value::Object(pair) => pair.member(field, &[]).and_then(Result::ok).unwrap_or_default(),
+            _ => Value::Nil,
+        };
+        Some(Ok(object(Strings(self.0.iter().map(of).collect()))))
+    }
+
+    fn print(&self) -> String {
+        self.1.print()
+    }
+
+    fn elements(&self) -> Option<Arc<[Value]>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+impl Object for Strings {
+    fn type_name(&self) -> &'static str {
+        "template.Strings"
+    }
+
+    fn member(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        match (name, arguments) {
+            ("Join", [Value::Text(separator)]) => {
+                let list = Value::List(Arc::clone(&self.0));
+                Some(texts_of(&list).map(|texts| Value::from(texts.join(separator))))
+            }
+            ("Join", _) => Some(Err("wrong type or number of args for Join: want a string".to_owned())),
+            _ => None,
+        }
+    }
+
+    fn print(&self) -> String {
+        print_value(&Value::List(Arc::clone(&self.0)))
+    }
+
+    fn elements(&self) -> Option<Arc<[Value]>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// A list of texts.
 pub(super) fn texts_of(value: &Value) -> Result<Vec<Arc<str>>, String> {
     let wrong = || format!("wrong type for value; expected []string; got {}", value.type_name());
-    let elements: Arc<[Value]> = match value {
-        Value::List(list) => Arc::clone(list),
-        Value::Object(object) => object.elements().ok_or_else(wrong)?,
-        _ => return Err(wrong()),
+    let list = match value {
+        Value::List(list) => Some(Arc::clone(list)),
+        Value::Object(object) => object.elements(),
+        _ => None,
     };
-    elements
-        .iter()
-        .map(|element| match element {
-            Value::Text(text) => Ok(Arc::clone(text)),
-            _ => Err(wrong()),
-        })
-        .collect()
+    let text = |value: &Value| match value {
+        Value::Text(text) => Ok(Arc::clone(text)),
+        _ => Err(wrong()),
+    };
+    list.ok_or_else(wrong)?.iter().map(text).collect()
 }
