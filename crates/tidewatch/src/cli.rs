@@ -2,6 +2,7 @@
 //!
 //! Input: the process's arguments. Output: plain values for the commands. Nothing is read or started here.
 
+use crate::alerting_args::AlertingArgs;
 use crate::autoscale::AutoscaleArgs;
 use crate::broker::BrokerArgs;
 use crate::drill::DrillArgs;
@@ -138,6 +139,10 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) scaling: ScalingArgs,
 
+    /// When rules make alerts, and how these are sent.
+    #[command(flatten)]
+    pub(crate) alerting: AlertingArgs,
+
     /// Which Kafka is watched: HOST:PORT of any of its brokers; repeatable. Default: the one that runs here
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]
     pub(crate) kafka_bootstrap: Vec<String>,
@@ -197,6 +202,10 @@ pub(crate) struct ServeArgs {
     /// Where spans come in, how long they stay, and which.
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
+
+    /// When rules make alerts, and how these are sent.
+    #[command(flatten)]
+    pub(crate) alerting: AlertingArgs,
 
     /// Watch a Kafka: HOST:PORT of any of its brokers; repeatable
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]

@@ -3,12 +3,14 @@
 mod cli;
 mod trace_args;
 mod scaling_args;
+mod alerting_args;
 mod prometheus_flags;
 
 mod own_metrics;
 mod previous_run;
 mod spans;
 mod autoscaling;
+mod alerting;
 mod simulation;
 mod pipeline;
 mod serve;

@@ -1,8 +1,9 @@
-//! The flow, wired in the order in which data takes it: runtime → discovery → scrape → store → queries → servers.
+//! The flow, wired in the order in which data takes it: runtime → discovery → scrape → store → queries → rules → servers.
 //!
 //! Input: the specification of a run. Output: running stages behind one handle, which stops them in the opposite order.
 //! No decision is taken here: each stage knows only the traits and channels that it is given.
 
+use crate::alerting::{Alerting, AlertingSpec, RuleSpec};
 use crate::autoscaling::Autoscalers;
 use crate::failure::Failure;
 use crate::scaling_args::ScalingSpec;
@@ -14,7 +15,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewatch_broker::{Exporter, ExporterOptions};
-use tidewatch_config::{PlatformAddresses, SCRAPE_INTERVAL, controller_job, kafka_exporter_job, platform_jobs};
+use tidewatch_config::{
+    PlatformAddresses, SCRAPE_INTERVAL, controller_job, kafka_exporter_job, platform_jobs,
+};
 use tidewatch_dashboard::Catalog;
 use tidewatch_discovery::{Discovery, FollowOptions, MonitorJob, follow};
 use tidewatch_http::{
@@ -54,6 +57,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) runtime: Option<RuntimeSpec>,
     /// How their replicas follow load; without it they stay as they start.
     pub(crate) scaling: Option<ScalingSpec>,
+    /// The rules, and where their alerts go.
+    pub(crate) alerting: AlertingSpec,
     /// How often the pages that stand for a cluster's are scraped.
     pub(crate) scrape_interval: Duration,
     /// Jobs of a prometheus.yml.
@@ -104,6 +109,7 @@ pub(crate) struct Pipeline {
     /// Jobs that no configuration names.
     platform: Vec<ScrapeConfig>,
     autoscalers: Option<Autoscalers>,
+    alerting: Alerting,
     feeding: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     span_upkeep: JoinHandle<()>,
@@ -179,6 +185,10 @@ impl Pipeline {
         let autoscaling = autoscalers.as_ref().map(|autoscalers| &autoscalers.autoscaling);
         let metrics = autoscalers.as_ref().map(|autoscalers| &autoscalers.metrics);
 
+        // the page is served at the last of the addresses
+        let page = addresses.last().map(|address| format!("http://{address}")).unwrap_or_default();
+        let alerting = Alerting::start(spec.alerting, &store, spec.engine, &clock, &registry, page)?;
+
         let (config, readiness) = (Arc::new(ConfigStatus::default()), Arc::new(Readiness::default()));
         config.loaded(spec.config_text, start_time);
         own_metrics::observe_config(&registry, &config);
@@ -189,8 +199,8 @@ impl Pipeline {
             query_limits: spec.query_limits,
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
-            rules: None,
-            alert_targets: None,
+            rules: Some(Arc::clone(&alerting.rules) as _),
+            alert_targets: Some(Arc::clone(&alerting.sender) as _),
             workloads: runtime.clone().map(|runtime| runtime as _),
             autoscaling: autoscaling.map(|autoscaling| Arc::new(autoscaling.clone()) as _),
             resource_metrics: metrics.map(|metrics| Arc::clone(metrics) as _),
@@ -237,6 +247,7 @@ impl Pipeline {
             trace_addresses,
             platform,
             autoscalers,
+            alerting,
             feeding,
             upkeep,
             span_upkeep,
@@ -246,14 +257,23 @@ impl Pipeline {
         })
     }
 
-    /// Replaces the jobs of the prometheus.yml.
-    pub(crate) async fn reload(&mut self, configs: Vec<ScrapeConfig>) {
+    /// Replaces the jobs and rules of the prometheus.yml.
+    ///
+    /// # Errors
+    /// When two groups of rules have the same file and name; nothing is changed then.
+    pub(crate) async fn reload(
+        &mut self,
+        configs: Vec<ScrapeConfig>,
+        rules: RuleSpec,
+    ) -> Result<(), Failure> {
+        self.alerting.reload(rules).await?;
         self.feeding.abort();
         // until it has ended, it may still be about to apply the jobs of before
         let _ = (&mut self.feeding).await;
         let configs = [configs, self.platform.clone()].concat();
         let discovery = follow(configs, Vec::new(), None, FollowOptions::default());
         self.feeding = tokio::spawn(feed(discovery, Arc::clone(&self.scraper)));
+        Ok(())
     }
 
     /// Stops every stage, the sources first, and closes the store.
@@ -264,6 +284,7 @@ impl Pipeline {
         self.feeding.abort();
         self.scraper.shutdown().await;
         self.autoscalers.iter().for_each(Autoscalers::stop);
+        self.alerting.stop().await;
         if let Some(runtime) = &self.runtime {
             runtime.shutdown().await;
         }

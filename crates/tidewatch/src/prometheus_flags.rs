@@ -16,15 +16,13 @@ use Treatment::{Ignored, Refused};
 
 const OWN_LIMITS: &str = "tidewatch has limits of its own";
 const HEAD_ONLY: &str = "blocks are not cut yet";
-const NO_RULES: &str = "rules are not evaluated yet";
 const PAGE: &str = "the page is built in and served at the root";
 
 /// Name, whether a value follows, and what becomes of it (Prometheus 3.16, `prometheus --help`).
-const FLAGS: [(&str, bool, Treatment); 28] = [
+const FLAGS: [(&str, bool, Treatment); 26] = [
     ("web.console.templates", true, Ignored(PAGE)),
     ("web.console.libraries", true, Ignored(PAGE)),
     ("web.page-title", true, Ignored(PAGE)),
-    ("web.external-url", true, Ignored("it is used in notifications only, which are not there yet")),
     ("web.max-connections", true, Ignored(OWN_LIMITS)),
     ("web.max-notifications-subscribers", true, Ignored(OWN_LIMITS)),
     ("web.read-timeout", true, Ignored(OWN_LIMITS)),
@@ -44,10 +42,17 @@ const FLAGS: [(&str, bool, Treatment); 28] = [
     ("storage.tsdb.max-block-duration", true, Ignored(HEAD_ONLY)),
     ("storage.tsdb.head-chunks-write-queue-size", true, Ignored(HEAD_ONLY)),
     ("storage.remote.flush-deadline", true, Ignored("remote write is not there yet")),
-    ("rules.alert.for-outage-tolerance", true, Ignored(NO_RULES)),
-    ("rules.alert.for-grace-period", true, Ignored(NO_RULES)),
-    ("rules.alert.resend-delay", true, Ignored(NO_RULES)),
-    ("alertmanager.notification-queue-capacity", true, Ignored(NO_RULES)),
+    ("alertmanager.notification-batch-size", true, Ignored("requests hold up to 256 alerts")),
+    (
+        "alertmanager.drain-notification-queue-on-shutdown",
+        false,
+        Ignored("what waits is always sent at the end"),
+    ),
+    (
+        "rules.max-concurrent-evals",
+        true,
+        Ignored("as many groups are evaluated at once as there are processors"),
+    ),
     ("config.auto-reload-interval", true, Ignored("send SIGHUP to load the configuration again")),
 ];
 

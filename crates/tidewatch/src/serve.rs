@@ -4,6 +4,7 @@
 //! `POST /-/reload`. A configuration with mistakes is refused and the previous one stays in force.
 
 use crate::addresses::{Addresses, TraceAddresses};
+use crate::alerting::RuleSpec;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
 use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
@@ -59,9 +60,16 @@ fn read(args: &ServeArgs) -> Result<ServeSpec, Failure> {
 }
 
 async fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
-    match read(args) {
-        Ok(spec) => {
-            pipeline.reload(spec.prometheus.scrape_configs).await;
+    let engine =
+        |spec: &ServeSpec| args.query.engine(spec.prometheus.global.evaluation_interval, &args.features);
+    let read =
+        read(args).and_then(|spec| RuleSpec::of_serve(&spec, &engine(&spec)).map(|rules| (spec, rules)));
+    match read {
+        Ok((spec, rules)) => {
+            if let Err(failure) = pipeline.reload(spec.prometheus.scrape_configs, rules).await {
+                pipeline.config.failed();
+                return Err(failure);
+            }
             pipeline.config.loaded(spec.shown, SystemClock.now());
             eprintln!("configuration loaded from {}", args.config.display());
             Ok(())
@@ -79,6 +87,8 @@ fn pipeline_spec(
     lifecycle: Option<mpsc::Sender<LifecycleRequest>>,
 ) -> Result<PipelineSpec, Failure> {
     let flag = "--web.listen-address".to_owned();
+    let engine = args.query.engine(spec.prometheus.global.evaluation_interval, &args.features);
+    let rules = RuleSpec::of_serve(&spec, &engine)?;
     Ok(PipelineSpec {
         store_folder: args.data_dir.clone(),
         retention: args.retention,
@@ -93,7 +103,8 @@ fn pipeline_spec(
         },
         runtime: None,
         scaling: None,
-        engine: args.query.engine(spec.prometheus.global.evaluation_interval, &args.features),
+        alerting: args.alerting.spec(rules),
+        engine,
         scrape_interval: tidewatch_config::SCRAPE_INTERVAL,
         scrape_configs: spec.prometheus.scrape_configs,
         monitors: Vec::new(),
@@ -108,6 +119,7 @@ fn pipeline_spec(
 fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
     let mut flags = args.query.flags();
     flags.extend(args.traces.flags());
+    flags.extend(args.alerting.flags());
     flags.insert("config.file".to_owned(), args.config.display().to_string());
     flags.insert("storage.tsdb.path".to_owned(), args.data_dir.display().to_string());
     flags.insert("storage.tsdb.retention.time".to_owned(), format_duration(args.retention));

@@ -4,6 +4,7 @@
 //! `addresses.json` for scripts.
 
 use crate::addresses::{Addresses, TraceAddresses};
+use crate::alerting::RuleSpec;
 use crate::cli::UpArgs;
 use crate::failure::Failure;
 use crate::fault;
@@ -91,6 +92,12 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
     if args.enable_faults {
         fault::enable(&mut spec.settings);
     }
+    let engine = args.query.engine(args.scrape_interval, &args.features);
+    let (rules, refused) =
+        RuleSpec::of_manifests(&spec.manifests.prometheus_rules, args.scrape_interval, &engine);
+    for error in refused {
+        eprintln!("{error}");
+    }
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
         manifests: Arc::new(spec.manifests),
@@ -128,7 +135,8 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         scrape_configs: Vec::new(),
         monitors,
         dashboards: spec.dashboards,
-        engine: args.query.engine(args.scrape_interval, &args.features),
+        alerting: args.alerting.spec(rules),
+        engine,
         query_limits: args.query.limits(),
         flags: flags(args),
         config_text: String::new(),
@@ -155,6 +163,7 @@ fn flags(args: &UpArgs) -> BTreeMap<String, String> {
     let mut flags = args.query.flags();
     flags.extend(args.traces.flags());
     flags.extend(args.scaling.flags());
+    flags.extend(args.alerting.flags());
     flags.insert("storage.tsdb.path".to_owned(), store_folder(&args.data_dir).display().to_string());
     flags.insert("storage.tsdb.retention.time".to_owned(), tidewatch_model::format_duration(args.retention));
     flags.insert("web.listen-address".to_owned(), args.prometheus.to_string());
