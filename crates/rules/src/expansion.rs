@@ -8,7 +8,7 @@ use crate::template::{Functions, Query, is_function, label_map};
 use std::cell::OnceCell;
 use std::sync::Arc;
 use tidewatch_model::Labels;
-use tidewatch_template::{Escape, Templates, Value};
+use tidewatch_template::{Escape, Object, Templates, Value, print_value};
 
 /// What stands before every template, as in Prometheus, so that its places are counted as there.
 const PREAMBLE: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}{{$externalURL := .ExternalURL}}\
@@ -52,12 +52,44 @@ impl<'a> Expansion<'a> {
 
 /// What templates see as `.`.
 pub(crate) fn data(labels: &Labels, external_labels: &Labels, external_url: &str, value: f64) -> Value {
-    Value::map([
-        ("Labels", label_map(labels)),
-        ("ExternalLabels", label_map(external_labels)),
-        ("ExternalURL", Value::text(external_url)),
-        ("Value", Value::Float(value)),
-    ])
+    Value::Object(Arc::new(Told {
+        labels: label_map(labels),
+        external_labels: label_map(external_labels),
+        external_url: Value::text(external_url),
+        value,
+    }))
+}
+
+/// What templates see, with the fields of Prometheus's struct; another field is a mistake.
+#[derive(Debug)]
+struct Told {
+    labels: Value,
+    external_labels: Value,
+    external_url: Value,
+    value: f64,
+}
+
+impl Object for Told {
+    fn type_name(&self) -> &'static str {
+        "struct { Labels map[string]string; ExternalLabels map[string]string; ExternalURL string; Value interface {} }"
+    }
+
+    fn member(&self, name: &str, _: &[Value]) -> Option<Result<Value, String>> {
+        Some(Ok(match name {
+            "Labels" => self.labels.clone(),
+            "ExternalLabels" => self.external_labels.clone(),
+            "ExternalURL" => self.external_url.clone(),
+            "Value" => Value::Float(self.value),
+            _ => return None,
+        }))
+    }
+
+    fn print(&self) -> String {
+        let Self { labels, external_labels, external_url, value } = self;
+        let value = &Value::Float(*value);
+        let shown = [labels, external_labels, external_url, value].map(print_value);
+        format!("{{{}}}", shown.join(" "))
+    }
 }
 
 /// A template that has been read.

@@ -279,12 +279,34 @@ mod tests {
         }
     }
 
-    fn check(template: &str, expected: &str) {
+    fn rendered(template: &str) -> Result<String, String> {
         let labels = Labels::from_pairs([("job", "api"), ("instance", "web.example.com:80")]);
         let external = Labels::from_pairs([("cluster", "x")]);
-        let parsed = RuleTemplate::parse("Test", template).unwrap();
+        let parsed = RuleTemplate::parse("Test", template)?;
         let data = crate::expansion::data(&labels, &external, "http://h:9090/p", 1234.5);
-        let got = parsed.rendered(&data, &answer, 1_767_323_045_120, "http://h:9090/p");
+        parsed.rendered(&data, &answer, 1_767_323_045_120, "http://h:9090/p")
+    }
+
+    /// What Prometheus 3.16 rendered for the same data.
+    #[test]
+    fn templates_render_what_prometheus_rendered() {
+        let mut wrong = Vec::new();
+        for line in include_str!("../tests/fixtures/templates.jsonl").lines() {
+            let case: serde_json::Value = serde_json::from_str(line).unwrap();
+            let got = rendered(case["template"].as_str().unwrap());
+            let alike = match &got {
+                Ok(text) => case["error"].is_null() && case["output"].as_str().unwrap_or_default() == text,
+                Err(_) => !case["error"].is_null(),
+            };
+            if !alike {
+                wrong.push(format!("{case}\n  here {got:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    }
+
+    fn check(template: &str, expected: &str) {
+        let got = rendered(template);
         assert_eq!(got.unwrap_or_else(|error| error), expected, "{template}");
     }
 

@@ -151,7 +151,7 @@ fn in_zone(zone: &str, time: Moment) -> Result<Value, String> {
 }
 
 fn dict(values: &[Value]) -> Result<Value, String> {
-    if values.len() % 2 != 0 {
+    if !values.len().is_multiple_of(2) {
         return Err("dict requires an even number of arguments".to_owned());
     }
     let entries = values.chunks_exact(2).map(|pair| match &pair[0] {
