@@ -60,6 +60,8 @@ export interface Change {
   seconds?: number | null;
   firstScalingSeconds?: number | null;
   superseded: boolean;
+  /** The simulation ended while it was still being answered. */
+  unfinished?: boolean;
   waitedSeconds: number;
 }
 

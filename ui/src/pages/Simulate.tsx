@@ -14,7 +14,7 @@ import { exampleYaml, nameOf, rulesOf, type Direction, type Manifest } from '../
 import { PolicyEditor } from '../simulate/PolicyEditor';
 import { ResultYaml } from '../simulate/ResultYaml';
 import { SliderGroup } from '../simulate/Sliders';
-import { sliderGroups, slidersOf } from '../simulate/sliders';
+import { isQueued, sliderGroups, slidersOf } from '../simulate/sliders';
 import { pastedManifests, runningManifests } from '../simulate/source';
 import { changedManifest, requestOf, restRate, type SimulatorState } from '../simulate/state';
 import { Timeline } from '../simulate/Timeline';
@@ -127,11 +127,6 @@ function Controls({ base, state, change, segments }: ControlsProps) {
   );
 }
 
-/** Whether the simulated service reads a queue. */
-function isQueued(request: { service?: { queue?: unknown } } | undefined): boolean {
-  return request?.service?.queue !== undefined;
-}
-
 export default function SimulatePage() {
   usePageDefaults(undefined, 'off');
   const [state, change] = useSimulatorState();
@@ -141,7 +136,7 @@ export default function SimulatePage() {
   const { report, error, pending, tookMs } = useSimulation(request);
   const segments = state.load.length > 0 ? state.load : ((report?.load.segments ?? []).filter((s) => s.kind !== 'recorded') as EditableSegment[]);
   const changed = Object.keys(state.moved).length > 0 || state.up !== undefined || state.down !== undefined;
-  const queued = isQueued(request);
+  const queued = base !== undefined && isQueued(base, state.moved.partitions);
   return (
     <div className="page simulate">
       <div className="page-head">

@@ -57,6 +57,7 @@ export function Sums({ report, queued }: { report: SimulationReport; queued: boo
 
 function answerOf(change: Change): string {
   if (change.seconds != null) return `${wait(change.seconds)}`;
+  if (change.unfinished) return `not finished when the simulation ended, ${wait(change.waitedSeconds)} later`;
   return change.superseded ? `not yet after ${wait(change.waitedSeconds)}, when the load turned` : 'never';
 }
 
@@ -85,7 +86,7 @@ export function Changes({ report }: { report: SimulationReport }) {
                   </span>
                 </td>
                 <td className="number">{wait(change.firstScalingSeconds)}</td>
-                <td className={change.seconds == null && !change.superseded ? 'bad' : undefined}>{answerOf(change)}</td>
+                <td className={change.seconds == null && !change.superseded && !change.unfinished ? 'bad' : undefined}>{answerOf(change)}</td>
               </tr>
             ))}
           </tbody>

@@ -12,6 +12,8 @@ export interface Manifest {
   autoscaler: KubernetesObject;
   /** What it scales, where that is known. */
   deployment?: KubernetesObject;
+  /** The KafkaTopic whose lag it is scaled by, where that is known. */
+  topic?: KubernetesObject;
 }
 
 export interface Policy {
@@ -28,7 +30,7 @@ export interface Rules {
 export type Direction = 'up' | 'down';
 
 export const isAutoscaler = ({ kind }: KubernetesObject): boolean => kind === 'HorizontalPodAutoscaler' || kind === 'ScaledObject';
-const isScaledObject = ({ autoscaler }: Manifest): boolean => autoscaler.kind === 'ScaledObject';
+export const isScaledObject = ({ autoscaler }: Manifest): boolean => autoscaler.kind === 'ScaledObject';
 
 export const nameOf = ({ metadata }: KubernetesObject): string => `${metadata?.namespace ?? 'default'}/${metadata?.name ?? ''}`;
 
@@ -37,8 +39,20 @@ export function manifestOf(autoscaler: KubernetesObject, objects: KubernetesObje
   const target = (autoscaler.spec?.scaleTargetRef ?? {}) as { name?: string };
   const namespace = autoscaler.metadata?.namespace ?? 'default';
   const deployment = objects.find((o) => o.kind === 'Deployment' && o.metadata?.name === target.name && (o.metadata?.namespace ?? 'default') === namespace);
-  return { autoscaler, deployment };
+  const read = triggersOf(autoscaler).find(isKafka)?.metadata?.topic;
+  const topic = objects.find(
+    (o) => read !== undefined && o.kind === 'KafkaTopic' && (o.spec?.topicName ?? o.metadata?.name) === read && (o.metadata?.namespace ?? 'default') === namespace,
+  );
+  return { autoscaler, deployment, ...(topic ? { topic } : {}) };
 }
+
+interface Trigger {
+  type?: string;
+  metadata?: Record<string, string | undefined>;
+}
+
+const triggersOf = ({ kind, spec }: KubernetesObject): Trigger[] => (kind === 'ScaledObject' && Array.isArray(spec?.triggers) ? (spec.triggers as Trigger[]) : []);
+const isKafka = ({ type }: Trigger): boolean => type === 'kafka';
 
 /** The object at a path, made where it is missing. */
 function inside(object: Fields, ...path: (string | number)[]): Fields {
@@ -147,11 +161,18 @@ export function targetsOf(m: Manifest): TargetIn[] {
   return Array.isArray(entries) ? entries.flatMap((_entry, i) => one(m, i) ?? []) : [];
 }
 
-/** Whether it is scaled by something that waits somewhere, not by what its pods use. */
+/** As KEDA names the metric of a Kafka trigger in the HorizontalPodAutoscaler that it makes. */
+const kedaKafkaMetric = /^s\d+-kafka-/;
+
+/** Whether it is scaled by the lag of a topic, not by what its pods use or how much they are asked. */
 export function isScaledByQueue(m: Manifest): boolean {
-  const list = peek(m.autoscaler, 'spec', isScaledObject(m) ? 'triggers' : 'metrics');
-  return Array.isArray(list) && list.some((entry: { type?: string }) => entry.type === 'External' || entry.type === 'kafka');
+  if (isScaledObject(m)) return triggersOf(m.autoscaler).some(isKafka);
+  const metrics = peek(m.autoscaler, 'spec', 'metrics');
+  return Array.isArray(metrics) && metrics.some((metric) => kedaKafkaMetric.test(String(peek(metric, 'external', 'metric', 'name') ?? '')));
 }
+
+/** Of the topic that it is scaled by, or what is usual. */
+export const partitionsOf = ({ topic }: Manifest): number => (typeof topic?.spec?.partitions === 'number' ? topic.spec.partitions : 5);
 
 /** CPU of the Deployment's first container, in cores. */
 export function cpuOf({ deployment }: Manifest, kind: 'requests' | 'limits'): number | undefined {

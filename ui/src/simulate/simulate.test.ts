@@ -5,7 +5,7 @@ import { colorTheme } from '../grafana/theme';
 import { stackSeries } from '../charts/stack';
 import { asKind, decodeLoad, encodeLoad, loadPresets, ratesOf, secondsOf } from './load';
 import { asWritten, cpuOf, exampleYaml, isScaledByQueue, manifestOf, rulesOf, targetsOf, type Manifest } from './manifest';
-import { placesOf, placeText, slidersOf } from './sliders';
+import { isQueued, placesOf, placeText, slidersOf } from './sliders';
 import { pastedManifests, yamlOf } from './source';
 import { changedManifest, decodeRules, encodeRules, readState, requestOf, restRate, writeState } from './state';
 import { timelinePanels } from './timeline';
@@ -123,8 +123,32 @@ describe('requests', () => {
     });
     expect(request.service).not.toHaveProperty('queue');
     expect(requestOf(manifest, state(''))).not.toHaveProperty('load');
-    expect(requestOf(queue, state('')).service).toEqual({ queue: { partitions: 5 } });
-    expect(requestOf(queue, state('partitions=0')).service?.queue).toBeUndefined();
+  });
+
+  it('leave the queue of a ScaledObject to the simulation, with its topic, until the partitions are moved', () => {
+    const topic: KubernetesObject = { kind: 'KafkaTopic', metadata: { name: 'events', namespace: 'ns' }, spec: { topicName: 'todo.events', partitions: 12 } };
+    const reader = structuredClone(scaledObject);
+    (reader.spec?.triggers as { metadata: Record<string, string> }[])[0]!.metadata.topic = 'todo.events';
+    const withTopic = manifestOf(reader, [topic, { ...topic, metadata: { name: 'events', namespace: 'other' }, spec: { ...topic.spec, partitions: 3 } }]);
+    expect(standing(withTopic)).toMatchObject({ partitions: 12 });
+    expect(requestOf(withTopic, state('')).service).toBeUndefined();
+    expect(requestOf(withTopic, state('')).hpa).toMatchObject([{ kind: 'ScaledObject' }, { kind: 'KafkaTopic', spec: { partitions: 12 } }]);
+    expect(requestOf(withTopic, state('partitions=8')).service).toEqual({ queue: { partitions: 8 } });
+    expect(manifestOf(scaledObject, [topic]).topic).toBeUndefined();
+    expect([undefined, 0, 8].map((moved) => isQueued(withTopic, moved))).toEqual([true, true, true]);
+  });
+
+  it('ask for a queue where KEDA made the autoscaler of a Kafka trigger, and not for other external metrics', () => {
+    const external = (name: string) => manifestOf({ ...hpa, spec: { metrics: [{ type: 'External', external: { metric: { name }, target: { averageValue: '50' } } }] } }, []);
+    const keda = external('s0-kafka-todo-events');
+    expect(standing(keda)).toMatchObject({ partitions: 5 });
+    expect(requestOf(keda, state('')).service).toEqual({ queue: {} });
+    expect(requestOf(keda, state('partitions=0')).service).toBeUndefined();
+    expect([undefined, 0, 8].map((moved) => isQueued(keda, moved))).toEqual([true, false, true]);
+    const others = external('s1-prometheus');
+    expect(standing(others)).toMatchObject({ partitions: 0 });
+    expect(requestOf(others, state('')).service).toBeUndefined();
+    expect([undefined, 0, 8].map((moved) => isQueued(others, moved))).toEqual([false, false, true]);
   });
 
   it('rest at half of what the fewest replicas carry', () => {

@@ -1,6 +1,6 @@
 /** Every slider of the simulator: where it stands by itself, which places it has, and what it changes in the manifest or in the request. Pure. */
 import type { SimulationRequest } from '../api/simulation';
-import { cpuOf, isScaledByQueue, maxReplicas, minReplicas, stabilizationWindow, targetsOf, type Manifest, type NumberIn } from './manifest';
+import { cpuOf, isScaledByQueue, isScaledObject, maxReplicas, minReplicas, partitionsOf, stabilizationWindow, targetsOf, type Manifest, type NumberIn } from './manifest';
 
 export type SliderGroup = 'Autoscaler' | 'Pods' | 'Measuring' | 'Load' | 'Targets';
 
@@ -108,21 +108,30 @@ const load: Slider[] = [
   { name: 'noise', label: 'Noise', group: 'Load', unit: '%', help: "Random variation of each second's rate.", stops: [0, 1, 2, 5, 10, 15, 20, 30, 50, 75, 100], standing: () => 0, request: (r, value) => (r.load = { segments: [], ...r.load, noise: value / 100 }) },
 ];
 
+/** The simulation itself takes the topic of a ScaledObject's trigger for the queue, whatever is asked: its partitions can be others, but not none. */
+const isAlwaysQueued = (base: Manifest): boolean => isScaledObject(base) && isScaledByQueue(base);
+
+/** Whether the simulated service reads a queue. */
+export function isQueued(base: Manifest, partitions: number | undefined): boolean {
+  return isAlwaysQueued(base) || (partitions === undefined ? isScaledByQueue(base) : partitions > 0);
+}
+
 /** Of a service that reads a partitioned queue. */
-const queue: Slider = {
+const queue = (base: Manifest): Slider => ({
   name: 'partitions',
   label: 'Partitions',
   group: 'Pods',
   unit: '',
-  help: 'Of the queue that the pods read; 0: they answer requests and read no queue.',
-  stops: [0, ...counts],
-  standing: (base) => (isScaledByQueue(base) ? 5 : 0),
-  request: (request, value) => (request.service = { ...request.service, ...(value > 0 ? { queue: { partitions: value } } : {}) }),
-  always: true,
-};
+  help: isAlwaysQueued(base) ? 'Of the topic that the pods read.' : 'Of the queue that the pods read; 0: they answer requests and read no queue.',
+  stops: isAlwaysQueued(base) ? counts : [0, ...counts],
+  standing: () => (isScaledByQueue(base) ? partitionsOf(base) : 0),
+  request: (request, value) => {
+    if (value > 0) request.service = { ...request.service, queue: { partitions: value } };
+  },
+});
 
 export function slidersOf(base: Manifest): Slider[] {
-  return [...autoscaler(base), ...load, ...[...pods, ...measuring, ...wanted].map(ofRequest), queue];
+  return [...autoscaler(base), ...load, ...[...pods, ...measuring, ...wanted].map(ofRequest), queue(base)];
 }
 
 export const sliderGroups: SliderGroup[] = ['Autoscaler', 'Load', 'Pods', 'Measuring', 'Targets'];

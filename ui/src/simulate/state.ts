@@ -1,6 +1,6 @@
 /** What the simulator's address says, and the request that it makes of it. Input: query parameters and manifests. Pure. */
 import type { SimulationRequest } from '../api/simulation';
-import { asWritten, writeRules, type Direction, type Manifest, type Policy, type Rules } from './manifest';
+import { asWritten, isScaledByQueue, isScaledObject, writeRules, type Direction, type Manifest, type Policy, type Rules } from './manifest';
 import { decodeLoad, encodeLoad, type EditableSegment } from './load';
 import { slidersOf } from './sliders';
 
@@ -88,13 +88,16 @@ export function changedManifest(base: Manifest, state: SimulatorState): Manifest
 
 export function requestOf(base: Manifest, state: SimulatorState): SimulationRequest {
   const manifest = changedManifest(base, state);
-  const objects = [asWritten(manifest.autoscaler), ...(manifest.deployment ? [asWritten(manifest.deployment)] : [])];
+  const { autoscaler, deployment, topic } = manifest;
+  const objects = [autoscaler, deployment, topic].filter((object) => object !== undefined).map(asWritten);
   const request: SimulationRequest = { hpa: objects, phases };
   if (state.load.length > 0) request.load = { segments: state.load };
   for (const slider of slidersOf(base)) {
     const value = state.moved[slider.name] ?? (slider.always ? slider.standing(base) : undefined);
     if (value !== undefined) slider.request?.(request, value);
   }
+  // the simulation finds the queue of a ScaledObject itself; what KEDA made of one does not say that there is one
+  if (state.moved.partitions === undefined && isScaledByQueue(base) && !isScaledObject(base)) request.service = { ...request.service, queue: {} };
   return request;
 }
 
