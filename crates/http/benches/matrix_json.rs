@@ -52,6 +52,8 @@ fn state() -> ApiState {
         targets: None,
         rules: None,
         alert_targets: None,
+        external_url: String::new(),
+        user_pages: BTreeMap::new(),
         workloads: None,
         autoscaling: None,
         resource_metrics: None,

@@ -39,6 +39,10 @@ pub struct ApiState {
     pub rules: Option<Arc<dyn RuleGroups>>,
     /// Where their alerts are sent, beside the Alertmanager that runs here.
     pub alert_targets: Option<Arc<dyn AlertTargets>>,
+    /// Under which address this server is reached, for links; without a slash at the end.
+    pub external_url: String,
+    /// Pages below `/user/`, such as runbooks, by name.
+    pub user_pages: BTreeMap<String, String>,
     /// The pods and their metrics.
     pub workloads: Option<Arc<dyn Workloads>>,
     /// The autoscalers.

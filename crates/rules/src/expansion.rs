@@ -130,7 +130,7 @@ impl RuleTemplate {
         external_url: &str,
     ) -> Result<String, String> {
         let Some((name, templates)) = &self.parsed else { return Ok(self.text.to_string()) };
-        let mut functions = Functions { templates, query, now, external_url };
+        let mut functions = Functions { query, now, external_url };
         let rendered = templates.execute(name, data, &mut functions, Escape::No);
         rendered.map_err(|error| format!("error executing template {name}: {error}"))
     }

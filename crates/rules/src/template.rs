@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tidewatch_model::{Labels, parse_duration};
 use tidewatch_template::{
-    Calls, Escape, Object, Span, Templates, Value, humanize, humanize_1024, humanize_duration,
-    humanize_percentage, humanize_timestamp, query_escaped, title, to_float, to_time,
+    Calls, Object, Span, Value, humanize, humanize_1024, humanize_duration, humanize_percentage,
+    humanize_timestamp, query_escaped, title, to_float, to_time,
 };
 
 /// Their names.
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 29] = [
     "query",
     "first",
     "label",
@@ -43,7 +43,6 @@ const NAMES: [&str; 30] = [
     "externalURL",
     "parseDuration",
     "urlQueryEscape",
-    "tmpl",
 ];
 
 /// Whether templates of rules have a function of this name.
@@ -56,7 +55,6 @@ pub(crate) type Query<'a> = &'a dyn Fn(&str) -> Result<Vec<(Labels, f64)>, Strin
 
 /// What the functions of one execution know.
 pub(crate) struct Functions<'a> {
-    pub(crate) templates: &'a Templates,
     pub(crate) query: Query<'a>,
     pub(crate) now: i64,
     pub(crate) external_url: &'a str,
@@ -121,11 +119,6 @@ impl Calls for Functions<'_> {
                 });
                 Ok(Value::list(sorted))
             }
-            ("tmpl", [name, data]) => {
-                let templates = self.templates;
-                let rendered = templates.execute(text(name)?, data, self, Escape::No);
-                rendered.map(Value::from).map_err(|error| error.to_string())
-            }
             ("now", []) => Ok(Value::Float(self.now as f64 / 1000.0)),
             ("externalURL", []) => Ok(Value::text(self.external_url)),
             ("pathPrefix", []) => Ok(Value::text(path_of(self.external_url))),
@@ -181,7 +174,7 @@ fn of_texts(name: &str, arguments: &[Value]) -> Result<Value, String> {
 fn wrong_number(name: &str, got: usize) -> String {
     let want = match name {
         "now" | "externalURL" | "pathPrefix" => 0,
-        "label" | "sortByLabel" | "tmpl" | "match" => 2,
+        "label" | "sortByLabel" | "match" => 2,
         "reReplaceAll" => 3,
         _ => 1,
     };
@@ -346,10 +339,7 @@ mod tests {
             "{{ (toTime $value).Year }} {{ now }} {{ parseDuration \"-1m30s\" }} {{ toDuration 90 }}",
             "1970 1.76732304512e+09 -90 1m30s",
         );
-        check(
-            "{{ define \"d\" }}<{{ .arg0 }}>{{ end }}{{ template \"d\" (args 1 2) }}{{ tmpl \"d\" (args \"z\") }}",
-            "<1><z>",
-        );
+        check("{{ define \"d\" }}<{{ .arg0 }}>{{ end }}{{ template \"d\" (args 1 2) }}", "<1>");
     }
 
     #[test]

@@ -99,6 +99,8 @@ fn labels(pairs: &BTreeMap<String, String>) -> Labels {
 pub(crate) struct Alerting {
     pub(crate) rules: Arc<Rules>,
     pub(crate) sender: Arc<Sender>,
+    /// Where the page can be reached, for links.
+    pub(crate) external_url: String,
 }
 
 impl Alerting {
@@ -116,6 +118,7 @@ impl Alerting {
     ) -> Result<Self, Failure> {
         let RuleSpec { groups, external_labels, query_offset, alertmanagers } = spec.rules;
         let sender = Sender::start(&alertmanagers, external_labels.clone(), spec.sender);
+        let external_url = spec.external_url.unwrap_or(page);
         let deps = RulesDeps {
             read: Arc::clone(store) as _,
             append: Arc::clone(store) as _,
@@ -123,13 +126,13 @@ impl Alerting {
             clock: Arc::clone(clock),
             sink: Arc::clone(&sender) as _,
             external_labels,
-            external_url: spec.external_url.unwrap_or(page),
+            external_url: external_url.clone(),
         };
         let options = RulesOptions { query_offset, ..spec.options };
         let rules = Rules::start(groups, deps, options).map_err(|e| Failure::from_error(&e))?;
         rules.register(registry);
         sender.register_metrics(registry);
-        Ok(Self { rules, sender })
+        Ok(Self { rules, sender, external_url })
     }
 
     /// Takes other rules and Alertmanagers; what did not change goes on.

@@ -67,6 +67,8 @@ pub(crate) struct PipelineSpec {
     pub(crate) monitors: Vec<MonitorJob>,
     /// The dashboards.
     pub(crate) dashboards: Catalog,
+    /// Pages such as runbooks, by name.
+    pub(crate) user_pages: BTreeMap<String, String>,
     /// How queries are evaluated.
     pub(crate) engine: EngineOptions,
     /// How many queries run at once.
@@ -201,6 +203,8 @@ impl Pipeline {
             targets: Some(Arc::clone(&scraper) as _),
             rules: Some(Arc::clone(&alerting.rules) as _),
             alert_targets: Some(Arc::clone(&alerting.sender) as _),
+            external_url: alerting.external_url.clone(),
+            user_pages: spec.user_pages,
             workloads: runtime.clone().map(|runtime| runtime as _),
             autoscaling: autoscaling.map(|autoscaling| Arc::new(autoscaling.clone()) as _),
             resource_metrics: metrics.map(|metrics| Arc::clone(metrics) as _),

@@ -109,6 +109,7 @@ fn pipeline_spec(
         scrape_configs: spec.prometheus.scrape_configs,
         monitors: Vec::new(),
         dashboards: spec.dashboards,
+        user_pages: BTreeMap::new(),
         query_limits: args.query.limits(),
         flags: flags(args),
         config_text: spec.shown,

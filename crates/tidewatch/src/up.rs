@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tidewatch_config::{UpInput, UpSpec, up_spec};
 use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs, not_scraped};
 use tidewatch_http::{ListenerSpec, Serves};
+use tidewatch_manifest::ConfigMap;
 use tidewatch_runtime::{GuardCommand, RuntimeEvent, RuntimeSpec, VolumeClaim};
 use tidewatch_scrape::TargetHealth;
 
@@ -98,6 +99,7 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
     for error in refused {
         eprintln!("{error}");
     }
+    let user_pages = pages_of(&spec.manifests.config_maps);
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
         manifests: Arc::new(spec.manifests),
@@ -135,6 +137,7 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         scrape_configs: Vec::new(),
         monitors,
         dashboards: spec.dashboards,
+        user_pages,
         alerting: args.alerting.spec(rules),
         engine,
         query_limits: args.query.limits(),
@@ -142,6 +145,13 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         config_text: String::new(),
         lifecycle: None,
     })
+}
+
+/// The pages of ConfigMaps that hold nothing else, such as runbooks.
+fn pages_of(config_maps: &[ConfigMap]) -> BTreeMap<String, String> {
+    let is_page = |name: &String| name.ends_with(".md");
+    let pages = config_maps.iter().filter(|map| map.data.keys().all(is_page));
+    pages.flat_map(|map| map.data.clone()).collect()
 }
 
 /// Samples lie beside the pods' logs.
