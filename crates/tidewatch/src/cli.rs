@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tidewatch_manifest::AlertmanagerConfig;
 use tidewatch_manifest::Quantity;
-use tidewatch_model::format_duration;
+use tidewatch_model::{Labels, TargetGroup, format_duration};
 use tidewatch_promql::EngineOptions;
 use tidewatch_runtime::EvictionThresholds;
 
@@ -142,6 +143,10 @@ pub(crate) struct UpArgs {
     /// When rules make alerts, and how these are sent.
     #[command(flatten)]
     pub(crate) alerting: AlertingArgs,
+
+    /// An Alertmanager that alerts are sent to, e.g. http://127.0.0.1:9093; repeatable
+    #[arg(long = "alertmanager.url", value_name = "URL", value_parser = alertmanager_url)]
+    pub(crate) alertmanagers: Vec<AlertmanagerConfig>,
 
     /// Which Kafka is watched: HOST:PORT of any of its brokers; repeatable. Default: the one that runs here
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_and_port)]
@@ -377,6 +382,24 @@ pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} is not HOST:PORT; hint: write e.g. localhost:9092"));
     }
     Ok(text.to_owned())
+}
+
+/// An Alertmanager by its address, as an entry of `alerting.alertmanagers`.
+fn alertmanager_url(text: &str) -> Result<AlertmanagerConfig, String> {
+    let wrong =
+        || format!("{text:?} is no address of an Alertmanager; hint: write e.g. http://127.0.0.1:9093");
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if !["http", "https"].contains(&scheme) || host.is_empty() || rest.contains(['@', '?', '#', ' ']) {
+        return Err(wrong());
+    }
+    let targets = vec![Labels::from_pairs([("__address__", host)])];
+    Ok(AlertmanagerConfig {
+        scheme: scheme.to_owned(),
+        path_prefix: path.trim_end_matches('/').to_owned(),
+        static_configs: vec![TargetGroup { source: text.to_owned(), targets, ..TargetGroup::default() }],
+        ..AlertmanagerConfig::default()
+    })
 }
 
 fn scrape_interval(text: &str) -> Result<Duration, String> {

@@ -94,11 +94,12 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         fault::enable(&mut spec.settings);
     }
     let engine = args.query.engine(args.scrape_interval, &args.features);
-    let (rules, refused) =
+    let (mut rules, refused) =
         RuleSpec::of_manifests(&spec.manifests.prometheus_rules, args.scrape_interval, &engine);
     for error in refused {
         eprintln!("{error}");
     }
+    rules.alertmanagers.alertmanagers.clone_from(&args.alertmanagers);
     let user_pages = pages_of(&spec.manifests.config_maps);
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
