@@ -3,6 +3,7 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
+import * as alerting from './alerting.mjs';
 import { dashboards as mocked } from './dashboards.mjs';
 import { catalog, namespace, pods } from './metrics.mjs';
 import { productDashboards } from './productDashboards.mjs';
@@ -13,6 +14,7 @@ import * as traces from './traces.mjs';
 
 addPubsub();
 scaling.addSeries();
+alerting.addSeries();
 const dashboards = [...productDashboards(), ...mocked];
 const port = Number(process.argv[2] ?? process.env.PORT ?? 3100);
 const dist = new URL('../dist', import.meta.url).pathname;
@@ -84,6 +86,24 @@ const traced = !process.env.MOCK_NO_TRACES;
 /** MOCK_NO_SCALING shows the pages where nothing is autoscaled. */
 const scaled = !process.env.MOCK_NO_SCALING;
 
+/** The Alertmanager's API v2. */
+function alertmanager(response, parameters, request, path) {
+  if (!alerting.has) return json(response, { error: 'no Alertmanager here' }, 404);
+  const answers = {
+    '/api/v2/alerts': () => alerting.managed(parameters.getAll('filter')),
+    '/api/v2/alerts/groups': alerting.alertGroups,
+    '/api/v2/receivers': alerting.receivers,
+    '/api/v2/status': alerting.status,
+    '/api/v2/silences': alerting.listSilences,
+  };
+  if (request.method === 'POST' && path === '/api/v2/silences') {
+    const made = alerting.setSilence(parameters);
+    return json(response, made.error ?? made, made.error ? 400 : 200);
+  }
+  if (request.method === 'DELETE') return json(response, '', alerting.expire(path.split('/').at(-1)) ? 200 : 404);
+  return answers[path] ? json(response, answers[path]()) : json(response, { code: 404, message: `path ${path} was not found` }, 404);
+}
+
 /** Answers of range queries, so that measuring the page does not measure the mock. */
 const ranges = new Map();
 
@@ -134,7 +154,17 @@ const routes = [
     const report = scaling.simulation(body);
     json(r, report, report.error ? 400 : 200);
   }],
-  [/^\/api\/annotations$/, (r, _m, p) => json(r, scaled ? scaling.annotations(Number(p.get('from')), Number(p.get('to'))) : [])],
+  [/^\/api\/annotations$/, (r, _m, p) => json(r, [...(scaled ? scaling.annotations(Number(p.get('from')), Number(p.get('to'))) : []), ...alerting.annotations(Number(p.get('from')), Number(p.get('to')))])],
+  [/^\/api\/v1\/rules$/, (r, _m, p) => success(r, { groups: alerting.groups(p.get('type') ?? undefined) })],
+  [/^\/api\/v1\/alerts$/, (r) => success(r, { alerts: alerting.alerts() })],
+  [/^\/api\/v2\//, (r, _m, p, request, path) => alertmanager(r, p, request, path)],
+  [/^\/api\/tidewatch\/v1\/notifications$/, (r) => (alerting.has ? json(r, { notifications: alerting.notifications() }) : json(r, { error: 'no Alertmanager here' }, 404))],
+  [/^\/api\/tidewatch\/v1\/slos$/, (r) => json(r, { slos: alerting.slos() })],
+  [/^\/user\/([^/]+)$/, (r, m) => {
+    const page = alerting.page(m[1]);
+    r.writeHead(page ? 200 : 404, { 'content-type': 'text/plain; charset=utf-8' });
+    r.end(page ?? 'no such page\n');
+  }],
   [/^\/apis\/autoscaling\/v2\/horizontalpodautoscalers$/, (r) => (scaled ? json(r, { kind: 'HorizontalPodAutoscalerList', items: scaling.horizontalPodAutoscalers() }) : json(r, { kind: 'Status', message: 'nothing is scaled here' }, 404))],
   [/^\/apis\/apps\/v1\/deployments$/, (r) => json(r, { kind: 'DeploymentList', items: scaled ? scaling.deployments() : [] })],
   [/^\/api\/v1\/namespaces\/([^/]+)\/pods$/, (r) => json(r, { kind: 'PodList', apiVersion: 'v1', items: pods.map(podObject) })],
@@ -167,7 +197,7 @@ const server = createServer(async (request, response) => {
   const url = new URL(request.url, 'http://mock');
   const route = routes.find(([pattern]) => pattern.test(url.pathname));
   try {
-    if (route) await route[1](response, route[0].exec(url.pathname), await parametersOf(request, url));
+    if (route) await route[1](response, route[0].exec(url.pathname), await parametersOf(request, url), request, url.pathname);
     else if (url.pathname.startsWith('/api/')) json(response, { status: 'error', error: 'not found' }, 404);
     else serveFile(request, response, url.pathname);
   } catch (error) {

@@ -1,13 +1,15 @@
-/** Grafana's annotations API, same origin: moments of a time range with a text. tidewatch has those of its autoscalers: each change of replicas. */
-import { ApiError, getJson } from './http';
+/** Grafana's annotations API, same origin: moments of a time range with a text. tidewatch has each change of replicas by its autoscalers, and each firing alert. */
+import { getJson, isMissing } from './http';
 
 export interface Annotation {
   id: number | string;
   /** Milliseconds since the epoch. */
   time: number;
+  /** When it was over, of what lasted. */
+  timeEnd?: number;
   /** Names what it is about. */
   text: string;
-  /** Of a scaling: `scaling`, the namespace, the workload. */
+  /** Of a scaling: `scaling`, the namespace, the workload. Of an alert: `alert`, its name, its state. */
   tags?: string[];
 }
 
@@ -16,7 +18,7 @@ export async function loadAnnotations(range: { from: number; to: number }, signa
   try {
     return await getJson<Annotation[]>(`/api/annotations?from=${Math.floor(range.from)}&to=${Math.ceil(range.to)}&limit=1000`, signal);
   } catch (error) {
-    if (error instanceof ApiError && [404, 405, 501].includes(error.status)) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

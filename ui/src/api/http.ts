@@ -24,8 +24,8 @@ async function failure(response: Response): Promise<ApiError> {
   const text = await response.text();
   let message = text.trim().slice(0, 2000);
   try {
-    const body = JSON.parse(text) as { error?: string; message?: string; errors?: { msg?: string }[] | null };
-    message = body.error ?? body.message ?? body.errors?.[0]?.msg ?? message;
+    const body = JSON.parse(text) as string | { error?: string; message?: string; errors?: { msg?: string }[] | null };
+    message = typeof body === 'string' ? body : (body.error ?? body.message ?? body.errors?.[0]?.msg ?? message);
   } catch {
     // not JSON: the text itself is the message
   }
@@ -55,6 +55,15 @@ export async function getText(url: string, signal?: AbortSignal): Promise<string
 
 export async function postJson<T>(url: string, body: unknown, signal?: AbortSignal): Promise<T> {
   return (await request(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })).json() as Promise<T>;
+}
+
+export async function deleteAt(url: string, signal?: AbortSignal): Promise<void> {
+  await request(url, { method: 'DELETE', signal });
+}
+
+/** Whether the server has no such API. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ApiError && [404, 405, 501].includes(error.status);
 }
 
 export async function postForm<T>(url: string, form: URLSearchParams, signal?: AbortSignal): Promise<T> {

@@ -8,7 +8,7 @@ import { WorkQueue } from './queue';
 
 export type Labels = Record<string, string>;
 
-interface Envelope<T> {
+export interface Envelope<T> {
   status: 'success' | 'error';
   data: T;
   error?: string;
@@ -59,7 +59,7 @@ export interface RangeQuery {
 const queries = new WorkQueue(6);
 const seconds = (ms: number) => String(ms / 1000);
 
-function unwrap<T>(body: Envelope<T>): T {
+export function unwrap<T>(body: Envelope<T>): T {
   if (body.status !== 'success') throw new ApiError(body.error ?? 'the query failed', 200);
   return body.data;
 }

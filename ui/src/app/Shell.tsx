@@ -1,6 +1,7 @@
 /** The frame around every page: header with navigation, time, theme; the page itself is loaded when its route is opened. */
 import { Component, type ReactNode } from 'react';
 import { errorText } from '../api/http';
+import { useFiring } from './alertBadge';
 import { Icon } from './icons';
 import { Link, useUrl } from './router';
 import { toggleTheme, useTheme } from './theme';
@@ -11,10 +12,12 @@ import { usePage } from './usePage';
 
 const sections = [
   { href: '/', label: 'Overview', owns: (path: string) => path === '/' },
+  { href: '/alerts', label: 'Alerts', owns: (path: string) => path.startsWith('/alerts') || path.startsWith('/runbooks') },
   { href: '/dashboards', label: 'Dashboards', owns: (path: string) => path.startsWith('/dashboards') || path.startsWith('/d/') },
   { href: '/explore', label: 'Explore', owns: (path: string) => path.startsWith('/explore') },
   { href: '/traces', label: 'Traces', owns: (path: string) => path.startsWith('/trace') },
   { href: '/services', label: 'Services', owns: (path: string) => path.startsWith('/services') },
+  { href: '/slos', label: 'SLOs', owns: (path: string) => path.startsWith('/slos') },
   { href: '/scaling', label: 'Scaling', owns: (path: string) => path.startsWith('/scaling') },
   { href: '/targets', label: 'Targets', owns: (path: string) => path.startsWith('/targets') },
 ];
@@ -67,6 +70,17 @@ function ThemeToggle() {
   );
 }
 
+function FiringBadge() {
+  const firing = useFiring();
+  if (firing === 0) return null;
+  return (
+    <span className="nav-badge" title={`${firing} firing`}>
+      {firing}
+      <span className="visually-hidden"> firing</span>
+    </span>
+  );
+}
+
 function Header({ path }: { path: string }) {
   return (
     <header className="header">
@@ -81,6 +95,7 @@ function Header({ path }: { path: string }) {
         {sections.map(({ href, label, owns }) => (
           <Link key={href} href={href} aria-current={owns(path) ? 'page' : undefined}>
             {label}
+            {href === '/alerts' && <FiringBadge />}
           </Link>
         ))}
       </nav>

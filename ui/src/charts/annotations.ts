@@ -27,6 +27,18 @@ export function clusterAnnotations(all: ChartAnnotation[], range: { from: number
   return clusters;
 }
 
+/** From the beginning to the end of each that lasted, as far as it is in the range. */
+function drawSpans(u: uPlot, all: ChartAnnotation[], range: { from: number; to: number }): void {
+  const { ctx, bbox } = u;
+  for (const { timeMs, endMs, color } of all) {
+    if (endMs === undefined || endMs < range.from || timeMs > range.to) continue;
+    const left = u.valToPos(Math.max(timeMs, range.from), 'x', true);
+    const right = u.valToPos(Math.min(endMs, range.to), 'x', true);
+    ctx.fillStyle = withAlpha(color, 0.07);
+    ctx.fillRect(left, bbox.top, Math.max(right - left, 1), bbox.height);
+  }
+}
+
 const clock = (ms: number) => formatAbsolute(ms).slice(11);
 
 export class AnnotationLayer {
@@ -47,6 +59,7 @@ export class AnnotationLayer {
     const all = this.annotations();
     if (min == null || max == null || (all.length === 0 && this.marks.length === 0)) return;
     const clusters = clusterAnnotations(all, { from: min, to: max }, u.over.clientWidth);
+    drawSpans(u, all, { from: min, to: max });
     this.drawLines(u, clusters);
     const places = clusters.map((cluster) => Math.round(u.valToPos((cluster[0] as ChartAnnotation).timeMs, 'x')));
     const wanted = JSON.stringify([places, clusters]);
@@ -81,7 +94,7 @@ export class AnnotationLayer {
     link.tabIndex = -1;
     link.style.left = `${left}px`;
     link.style.setProperty('--mark', first.color);
-    const title = cluster.length === 1 ? formatAbsolute(first.timeMs) : `${cluster.length} scalings from ${formatAbsolute(first.timeMs)}`;
+    const title = cluster.length === 1 ? formatAbsolute(first.timeMs) : `${cluster.length} events from ${formatAbsolute(first.timeMs)}`;
     link.setAttribute('aria-label', `${title}: ${first.text}`);
     if (first.href) link.href = first.href;
     link.addEventListener('mouseenter', () => {

@@ -81,9 +81,10 @@ export interface ChartExemplar {
   facts: [string, string][];
 }
 
-/** A moment, drawn as a dashed line over the whole height. */
+/** A moment, drawn as a dashed line over the whole height, or what lasted, tinted until its end. */
 export interface ChartAnnotation {
   timeMs: number;
+  endMs?: number;
   /** Put before its text, where that does not say what it is about. */
   name: string;
   text: string;

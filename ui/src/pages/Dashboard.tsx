@@ -14,7 +14,7 @@ import { useLoad } from '../app/useLoad';
 import { boxOf, heightOf, layoutPanels, narrowCells, narrowWidth, type Cell } from '../grafana/layout';
 import type { DashboardModel } from '../grafana/model';
 import { chosenIn, repeatValuesOf, resolveVariables, valuesOf, type ResolvedVariable } from '../grafana/variables';
-import { chartAnnotations, PanelAnnotations } from '../panels/annotations';
+import { chartAnnotations, isAlert, PanelAnnotations } from '../panels/annotations';
 import { PanelFrame } from '../panels/PanelFrame';
 import { DashboardRun, DrawTracker, type RunInput } from '../panels/run';
 import { defaultRange, type TimeRange } from '../time/range';
@@ -150,23 +150,39 @@ function Grid({ dashboard, variables, range, width, offset }: GridProps) {
   );
 }
 
-/** The scalings within the range; undefined where the server has no annotations, and none while they are switched off. */
-function useAnnotations(range: TimeRange, shown: boolean) {
-  const theme = useTheme();
-  const { value, error } = useLoad((signal) => (shown ? loadAnnotations(range, signal) : Promise.resolve([])), [range, shown]);
-  // the same ones after a refresh do not draw every chart once more
-  const essence = JSON.stringify(value ?? []);
-  const annotations = useMemo(() => chartAnnotations(value ?? [], theme), [essence, theme]);
-  return { annotations, error, available: !shown || value !== undefined || error !== undefined };
+interface ShownAnnotations {
+  scalings: boolean;
+  alerts: boolean;
 }
 
-function AnnotationToggle({ shown, error }: { shown: boolean; error: string | undefined }) {
+/** The scalings and alerts within the range; unavailable where the server has no annotations, and none while they are switched off. */
+function useAnnotations(range: TimeRange, shown: ShownAnnotations) {
+  const theme = useTheme();
+  const any = shown.scalings || shown.alerts;
+  const { value, error } = useLoad((signal) => (any ? loadAnnotations(range, signal) : Promise.resolve([])), [range, any]);
+  const wanted = (value ?? []).filter((a) => (isAlert(a) ? shown.alerts : shown.scalings));
+  // the same ones after a refresh do not draw every chart once more
+  const essence = JSON.stringify(wanted);
+  const annotations = useMemo(() => chartAnnotations(wanted, theme), [essence, theme]);
+  return { annotations, error, available: !any || value !== undefined || error !== undefined };
+}
+
+const toggles = [
+  { name: 'scalings', label: 'Scalings', title: 'Each change of replicas by an autoscaler, as a line in every time series' },
+  { name: 'alerts', label: 'Alerts', title: 'Each time in which an alert fired, tinted in every time series' },
+] as const;
+
+function AnnotationToggles({ shown, error }: { shown: ShownAnnotations; error: string | undefined }) {
   return (
-    <label className="check annotation-toggle" title={error ? `The scalings could not be read: ${error}` : 'Each change of replicas by an autoscaler, as a line in every time series'}>
-      <input type="checkbox" role="switch" checked={shown} onChange={() => setParameters({ scalings: shown ? 'off' : undefined }, { replace: true })} />
-      Scalings
-      {error && <Icon name="warning" size={13} />}
-    </label>
+    <span className="annotation-toggles">
+      {toggles.map(({ name, label, title }) => (
+        <label key={name} className="check annotation-toggle" title={error ? `The annotations could not be read: ${error}` : title}>
+          <input type="checkbox" role="switch" checked={shown[name]} onChange={() => setParameters({ [name]: shown[name] ? 'off' : undefined }, { replace: true })} />
+          {label}
+          {error && <Icon name="warning" size={13} />}
+        </label>
+      ))}
+    </span>
   );
 }
 
@@ -176,7 +192,8 @@ function LoadedDashboard({ dashboard }: { dashboard: DashboardModel }) {
   const range = useTimeRange(dashboard.time ?? defaultRange);
   usePageDefaults(dashboard.time, refreshOf(dashboard));
   const variables = useVariables(dashboard, range);
-  const shown = useUrl().searchParams.get('scalings') !== 'off';
+  const { searchParams } = useUrl();
+  const shown = { scalings: searchParams.get('scalings') !== 'off', alerts: searchParams.get('alerts') !== 'off' };
   const { annotations, error, available } = useAnnotations(range, shown);
   const [element, width] = useWidth();
   useEffect(() => {
@@ -191,7 +208,7 @@ function LoadedDashboard({ dashboard }: { dashboard: DashboardModel }) {
       <div className="page-head">
         <h1 title={dashboard.description}>{dashboard.title}</h1>
         {variables && <VariableBar variables={variables} />}
-        {available && <AnnotationToggle shown={shown} error={error} />}
+        {available && <AnnotationToggles shown={shown} error={error} />}
       </div>
       <div ref={element} className="grid-holder">
         {width > 0 && variables && (

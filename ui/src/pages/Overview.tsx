@@ -13,6 +13,8 @@ import { formatMicros } from '../traces/duration';
 import { rateText, shareText } from '../traces/rates';
 import { searchHref } from '../traces/searchState';
 import { bytes, cores, coresOf, percent } from './format';
+import { loadFiring, type FiringSummary } from './overviewAlerts';
+import { FiringAlerts } from './FiringAlerts';
 import { loadOverview, scalingOf, type Overview, type PodRow, type Workload } from './overviewData';
 import { PodDrawer } from './PodDrawer';
 
@@ -43,7 +45,7 @@ function Tile({ title, value, detail, bad, children, href }: { title: string; va
   );
 }
 
-function Summary({ data }: { data: Overview }) {
+function Summary({ data, alerts }: { data: Overview; alerts: FiringSummary | undefined }) {
   const { color } = useTheme();
   const { workloads, pods, targets, node, requests } = data;
   const up = targets.filter((t) => t.health === 'up').length;
@@ -53,6 +55,15 @@ function Summary({ data }: { data: Overview }) {
   const scaled = scalingOf(workloads);
   return (
     <div className="summary">
+      {alerts && (
+        <Tile
+          title="Alerts"
+          href="/alerts"
+          value={String(alerts.firing.length)}
+          detail={`${alerts.firing.length === 1 ? 'fires' : 'fire'}, ${alerts.pending} pending${alerts.silenced > 0 ? `, ${alerts.silenced} silenced` : ''}`}
+          bad={alerts.firing.length > 0}
+        />
+      )}
       {workloads.length > 0 && (
         <Tile title="Workloads" value={`${whole} / ${workloads.length}`} detail="have all their replicas" bad={whole < workloads.length} />
       )}
@@ -278,6 +289,7 @@ export default function OverviewPage() {
   const range = useTimeRange(overviewRange);
   const url = useUrl();
   const { value: data, error } = useLoad((signal) => loadOverview(range, signal), [range]);
+  const { value: alerts } = useLoad((signal) => loadFiring(signal), [range]);
   const opened = url.searchParams.get('pod');
   const open = (p: PodRow) => setParameters({ pod: `${p.namespace}/${p.name}` });
   const pod = data?.pods.find((p) => `${p.namespace}/${p.name}` === opened);
@@ -291,9 +303,10 @@ export default function OverviewPage() {
           The overview could not be read: {error}
         </div>
       )}
+      {alerts && <FiringAlerts alerts={alerts} />}
       {data && (
         <>
-          <Summary data={data} />
+          <Summary data={data} alerts={alerts} />
           {opened && !pod && data.pods.length > 0 && (
             <div className="notice" role="status">
               The pod <strong>{opened}</strong> is not there any more: its metrics are still in <Link href={`/explore?q=${encodeURIComponent(`{pod="${opened.split('/').at(-1)}"}`)}`}>explore</Link>, its log is not.
