@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a helper that cannot go on fails its test, as it should
 
+mod alerts;
 mod bad_input;
 mod conformance;
 mod faults;
