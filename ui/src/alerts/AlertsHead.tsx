@@ -41,7 +41,7 @@ export function Unread({ what, error }: { what: string; error: string | undefine
 export function NoManager({ what }: { what: string }) {
   return (
     <div className="notice" role="status">
-      There is no Alertmanager here, so there are no {what}: <code>tidewatch up</code> runs one, <code>tidewatch serve</code> with <code>--alertmanager.config.file</code>.
+      No Alertmanager runs here, so there are no {what}. Alerts go to those that <code>--alertmanager.url</code> of <code>tidewatch up</code>, or <code>alerting:</code> in prometheus.yml, names.
     </div>
   );
 }
