@@ -4,7 +4,7 @@ import { expect, test as base, type Page } from '@playwright/test';
 export const baseUrl = (): string => (process.env.TIDEWATCH_URL ?? '').replace(/\/$/, '');
 
 /** Answers that the page asks for and can do without. */
-const optional = [/\/api\/v1\/namespaces\/[^/]+\/events/];
+const optional = [/\/api\/v1\/namespaces\/[^/]+\/events/, /\/api\/v2\//, /\/api\/tidewatch\/v1\/notifications/, /\/user\/[^/]+\.md$/];
 
 export const test = base.extend<{ problems: string[] }>({
   baseURL: async ({}, use) => use(baseUrl()),

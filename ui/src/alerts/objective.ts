@@ -59,14 +59,12 @@ export function remarks(slo: Slo, numbers: ObjectiveNumbers): string[] {
   if (standing === 'burning' && hour !== undefined && remaining !== undefined) said.push(`At the rate of the last hour the rest of the budget lasts ${elapsedText((remaining * windowMs) / hour)}.`);
   if (events !== undefined) {
     const allowed = events * (1 - slo.objective);
-    const soFar = failures === undefined ? '' : `, ${countText(failures)} ${kindWord(slo, failures)}`;
-    said.push(`${countText(events)} events in ${slo.window}${soFar}; ${countText(allowed)} may.`);
-    if (allowed < 1) said.push(`So few events that a single failure uses ${shareText(1 / Math.max(allowed, 1e-9))} of the budget: the share says little. Alerts want several failures before they fire.`);
+    const soFar = failures === undefined ? '' : `, ${countText(failures)} of them ${slo.kind === 'latency' ? 'too slow' : 'bad'}`;
+    said.push(`${countText(events)} events in ${slo.window}${soFar}; ${countText(allowed)} may be.`);
+    if (allowed < 1) said.push(`So few events that a single failure uses ${Math.round(100 / Math.max(allowed, 1e-9))} % of the budget: the share says little. Alerts want several failures before they fire.`);
   }
   return said;
 }
-
-const kindWord = ({ kind }: Slo, count: number): string => (kind === 'latency' ? (count === 1 ? 'was too slow' : 'were too slow') : 'failed');
 
 /** How bad a burn rate is, by the windows of the Site Reliability Workbook: above 1 the budget does not last. */
 export function burnLevel(rate: number | undefined): '' | 'good' | 'warn' | 'bad' {

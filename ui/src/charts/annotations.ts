@@ -27,15 +27,33 @@ export function clusterAnnotations(all: ChartAnnotation[], range: { from: number
   return clusters;
 }
 
-/** From the beginning to the end of each that lasted, as far as it is in the range. */
+/** Of what lasted, when anything of it was there, as far as that is in the range; ascending and apart from each other. */
+export function spansOf(all: ChartAnnotation[], range: { from: number; to: number }): { from: number; to: number; color: string }[] {
+  const inside = all
+    .flatMap(({ timeMs, endMs, color }) => (endMs === undefined || endMs < range.from || timeMs > range.to ? [] : [{ from: Math.max(timeMs, range.from), to: Math.min(endMs, range.to), color }]))
+    .sort((a, b) => a.from - b.from);
+  const spans: typeof inside = [];
+  for (const span of inside) {
+    const last = spans.at(-1);
+    if (last && span.from <= last.to) last.to = Math.max(last.to, span.to);
+    else spans.push({ ...span });
+  }
+  return spans;
+}
+
+/** Height of the strip over what lasted; CSS pixels. */
+const stripHeight = 3;
+
+/** A strip along the top, and so light a tint under it that the series keep their colours. */
 function drawSpans(u: uPlot, all: ChartAnnotation[], range: { from: number; to: number }): void {
   const { ctx, bbox } = u;
-  for (const { timeMs, endMs, color } of all) {
-    if (endMs === undefined || endMs < range.from || timeMs > range.to) continue;
-    const left = u.valToPos(Math.max(timeMs, range.from), 'x', true);
-    const right = u.valToPos(Math.min(endMs, range.to), 'x', true);
-    ctx.fillStyle = withAlpha(color, 0.07);
-    ctx.fillRect(left, bbox.top, Math.max(right - left, 1), bbox.height);
+  for (const { from, to, color } of spansOf(all, range)) {
+    const left = u.valToPos(from, 'x', true);
+    const width = Math.max(u.valToPos(to, 'x', true) - left, devicePixelRatio);
+    ctx.fillStyle = withAlpha(color, 0.045);
+    ctx.fillRect(left, bbox.top, width, bbox.height);
+    ctx.fillStyle = withAlpha(color, 0.75);
+    ctx.fillRect(left, bbox.top, width, stripHeight * devicePixelRatio);
   }
 }
 

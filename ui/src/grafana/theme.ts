@@ -43,7 +43,7 @@ export function colorTheme(name: ThemeName): ColorTheme {
   return (built[name] ??= build(name));
 }
 
-/** A colour (#rgb, #rrggbb or rgb()) with the given opacity. */
+/** A colour (#rgb, #rrggbb or rgb()) with the given opacity; what cannot be seen stays so. */
 export function withAlpha(color: string, alpha: number): string {
   const short = /^#([\da-f])([\da-f])([\da-f])$/i.exec(color);
   const hex = short ? `${short[1]}${short[1]}${short[2]}${short[2]}${short[3]}${short[3]}` : /^#([\da-f]{6})/i.exec(color)?.[1];
@@ -51,7 +51,9 @@ export function withAlpha(color: string, alpha: number): string {
     const [r, g, b] = [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16));
     return `rgba(${r}, ${g}, ${b}, ${alpha})`;
   }
-  const parts = /^rgba?\(([^)]+)\)/.exec(color)?.[1]?.split(',').slice(0, 3);
+  const channels = /^rgba?\(([^)]+)\)/.exec(color)?.[1]?.split(',');
+  if (channels && channels[3] !== undefined && Number(channels[3]) === 0) return color;
+  const parts = channels?.slice(0, 3);
   return parts ? `rgba(${parts.join(',')}, ${alpha})` : color;
 }
 

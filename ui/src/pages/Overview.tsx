@@ -89,7 +89,7 @@ function Summary({ data, alerts }: { data: Overview; alerts: FiringSummary | und
       )}
       {node.cpu !== undefined && (
         <Tile title="CPU of the machine" value={percent(node.cpu)} detail={`of ${node.cores ?? '?'} cores`}>
-          <Sparkline values={node.history} color={color('blue')} fill={0.15} width={120} height={34} min={0} />
+          <Sparkline values={node.history} color={color('blue')} fill={0.15} width={80} height={34} min={0} />
         </Tile>
       )}
       {node.memory !== undefined && (
