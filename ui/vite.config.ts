@@ -30,7 +30,7 @@ export default defineConfig(({ command }) => ({
   server: {
     host: '127.0.0.1',
     // with the page's own Host: the product refuses simulations asked for by pages of another origin
-    proxy: { '/api': { target: backend }, '/-': { target: backend } },
+    proxy: { '/api': { target: backend }, '/-': { target: backend }, '/user': { target: backend } },
   },
   test: {
     setupFiles: ['./src/testSetup.ts'],

@@ -75,6 +75,8 @@ export function evaluate(expr) {
   if (expr.split('(').length > expr.split(')').length) throw new QueryError('1:4: parse error: unclosed left parenthesis');
   if (expr.trim() === '') throw new QueryError('1:1: parse error: no expression found in input');
   if (expr.trim() === '1/0') return [{ labels: {}, at: () => Infinity }];
+  const constant = /^vector\(([\d.]+)\)$/.exec(expr.trim());
+  if (constant) return [{ labels: {}, at: () => Number(constant[1]) }];
   if (/^[\d.]+$/.test(expr.trim())) return [{ labels: {}, at: () => Number(expr) }];
   const selectors = [...expr.matchAll(/([a-zA-Z_:][\w:]*)\s*(\{[^}]*\})?/g)].filter(([, name]) => catalog[name]);
   const otherwise = /\bor\s+(?:on\s*\(\)\s*)?vector\(0\)/.test(expr) ? [{ labels: {}, at: () => 0 }] : [];

@@ -14,7 +14,7 @@ import { causes, runbookPlace } from './links';
 import { alertRows, countAttention, filterRows, keyOf, readSearch, toggleMatcher, wantsAttention, type AlertRow } from './model';
 import { burnLevel, countQueries, remarks, shareText, standingOf, type ObjectiveNumbers } from './objective';
 import { checkDraft, draftOf, matchersOf, matcherText, opOf, type SilenceDraft } from './silences';
-import { agoText, sinceText, untilText, valueText } from './text';
+import { agoText, secondsText, sinceText, untilText, valueText } from './text';
 
 describe('expressions', () => {
   test.each<[string, Partial<ReturnType<typeof comparedIn>[number]>[]]>([
@@ -248,6 +248,7 @@ describe('texts', () => {
     expect(sinceText('2026-11-23T05:48:56Z', now)).toBe('11m 4s');
     expect([agoText('0001-01-01T00:00:00Z', now), agoText('2026-11-23T05:55:10Z', now), agoText('2026-11-23T06:00:00Z', now)]).toEqual(['never', '4m ago', 'now']);
     expect([untilText('2026-11-23T08:05:00Z', now), untilText('2026-11-23T05:00:00Z', now)]).toEqual(['in 2h 5m', '1h ago']);
+    expect([0, 0.0000092, 0.00022, 0.084, 2.5, 240].map(secondsText)).toEqual(['0 ms', '9 µs', '0.22 ms', '84 ms', '2.5 s', '4m']);
     expect(['3e+00', '8.312345e-02', '+Inf', 'NaN', '1.5e+12', undefined, '0e+00'].map(valueText)).toEqual(['3', '0.083123', '+Inf', 'NaN', '1.50e+12', '–', '0']);
   });
 });

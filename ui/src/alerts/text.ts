@@ -36,8 +36,9 @@ export function valueText(text: string | undefined): string {
   return Math.abs(value) >= 1e9 || (value !== 0 && Math.abs(value) < 1e-4) ? value.toPrecision(3) : String(Number(value.toPrecision(5)));
 }
 
-/** "1.3 ms", "2 s". */
+/** "40 µs", "1.3 ms", "2 s". */
 export function secondsText(seconds: number): string {
   if (seconds >= 100) return elapsedText(seconds * 1000);
-  return seconds >= 1 ? `${Number(seconds.toPrecision(3))} s` : `${Number((seconds * 1000).toPrecision(2))} ms`;
+  if (seconds >= 1) return `${Number(seconds.toPrecision(3))} s`;
+  return seconds >= 1e-4 || seconds === 0 ? `${Number((seconds * 1000).toPrecision(2))} ms` : `${Math.max(1, Math.round(seconds * 1e6))} µs`;
 }

@@ -62,11 +62,18 @@ async function orNone<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/** A server without an Alertmanager is not asked for alerts again before, although every refresh of every page would. */
+const absentMs = 60_000;
+let absentUntil = 0;
+
 /** All, or those that matchers such as `job="api"` choose. */
-export function managedAlerts(filter: string[] = [], signal?: AbortSignal): Promise<ManagedAlert[] | undefined> {
+export async function managedAlerts(filter: string[] = [], signal?: AbortSignal): Promise<ManagedAlert[] | undefined> {
+  if (Date.now() < absentUntil) return undefined;
   const parameters = new URLSearchParams(filter.map((matcher) => ['filter', matcher]));
   const text = parameters.toString();
-  return orNone(getJson<ManagedAlert[]>(`/api/v2/alerts${text ? `?${text}` : ''}`, signal));
+  const alerts = await orNone(getJson<ManagedAlert[]>(`/api/v2/alerts${text ? `?${text}` : ''}`, signal));
+  absentUntil = alerts === undefined ? Date.now() + absentMs : 0;
+  return alerts;
 }
 
 export const alertGroups = (signal?: AbortSignal): Promise<AlertGroup[] | undefined> => orNone(getJson<AlertGroup[]>('/api/v2/alerts/groups', signal));

@@ -155,7 +155,7 @@ function SloCard({ slo, alerts, range }: { slo: Slo; alerts: ActiveAlert[]; rang
         </span>
       </div>
       {error && <p className="notice error">The objective could not be asked: {error}</p>}
-      <div className="slo-body">
+      <div className={standing === 'unknown' ? 'slo-body unmeasured' : 'slo-body'}>
         <div className="slo-state">
           <dl className="slo-numbers">
             <div className="slo-number">
@@ -168,9 +168,9 @@ function SloCard({ slo, alerts, range }: { slo: Slo; alerts: ActiveAlert[]; rang
               <dd className={standing === 'spent' ? 'bad' : ''}>{numbers?.sliError === undefined ? '–' : shareText(1 - numbers.sliError)}</dd>
               <dd className="muted">{numbers && numbers.sliError === undefined ? 'nothing was measured' : 'of the events were good'}</dd>
             </div>
-            {numbers && <Budget numbers={numbers} window={slo.window} />}
+            {numbers && standing !== 'unknown' && <Budget numbers={numbers} window={slo.window} />}
           </dl>
-          {numbers && (
+          {numbers && standing !== 'unknown' && (
             <div>
               <h3>Burn rates</h3>
               <ul className="burn-rates">
@@ -183,12 +183,15 @@ function SloCard({ slo, alerts, range }: { slo: Slo; alerts: ActiveAlert[]; rang
             </div>
           )}
           {slo.alerts.length > 0 && <AlertStates slo={slo} alerts={alerts} />}
-          {numbers && remarks(slo, numbers).map((remark) => <p key={remark} className="hint">{remark}</p>)}
+          {numbers &&
+            remarks(slo, numbers).map((remark) => <p key={remark} className="hint">{remark}</p>)}
         </div>
-        <div className="slo-charts">
-          <SloChart panel={budget} range={range} label={`Error budget left of ${slo.name} over time`} />
-          <SloChart panel={burn} range={range} label={`Burn rates of ${slo.name} over time`} />
-        </div>
+        {standing !== 'unknown' && (
+          <div className="slo-charts">
+            <SloChart panel={budget} range={range} label={`Error budget left of ${slo.name} over time`} />
+            <SloChart panel={burn} range={range} label={`Burn rates of ${slo.name} over time`} />
+          </div>
+        )}
       </div>
     </section>
   );
