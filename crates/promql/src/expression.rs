@@ -100,7 +100,9 @@ fn written_in(duration: Option<&DurationExpr>, query: &str, found: &mut Vec<(Ran
                 found.push((duration.start + outside..duration.end, length));
             }
         }
-        DurationNode::Negative(inner) | DurationNode::Positive(inner) => written_in(Some(inner), query, found),
+        DurationNode::Negative(inner) | DurationNode::Positive(inner) => {
+            written_in(Some(inner), query, found)
+        }
         DurationNode::Binary(_, left, right) => {
             written_in(Some(left), query, found);
             written_in(Some(right), query, found);
@@ -208,7 +210,10 @@ mod tests {
         check("up == 5", &[]);
         check("rate(x[5m]) / rate(y[ 1h ] offset 30s)", &[("5m", 300), ("1h", 3600), ("30s", 30)]);
         check("x offset -5m", &[("5m", 300)]);
-        check("max_over_time(rate(x[2m])[1h:1m] offset 1d)", &[("2m", 120), ("1h", 3600), ("1m", 60), ("1d", 86_400)]);
+        check(
+            "max_over_time(rate(x[2m])[1h:1m] offset 1d)",
+            &[("2m", 120), ("1h", 3600), ("1m", 60), ("1d", 86_400)],
+        );
         check("x[5m + 2 * 30s]", &[("5m", 300), ("2", 2), ("30s", 30)]);
         check("x[300]", &[("300", 300)]);
         check("predict_linear(x[6h], 4 * 3600) + 5m", &[("6h", 21_600)]);
