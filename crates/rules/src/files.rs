@@ -49,8 +49,8 @@ pub fn load_rule_files(patterns: &[String], options: &LoadOptions) -> Result<Vec
     if errors.is_empty() { Ok(groups) } else { Err(RuleErrors(errors)) }
 }
 
-/// The files that match a pattern; `None` when it is none. A path without special characters is taken as it is, there or not.
-fn matching_files(pattern: &Path) -> Option<Vec<PathBuf>> {
+/// The files that match a pattern, sorted; `None` when it is none. A path without special characters is taken as it is, if it is there.
+pub fn matching_files(pattern: &Path) -> Option<Vec<PathBuf>> {
     let special = |text: &str| text.contains(['*', '?', '[', '\\']);
     if !special(&pattern.to_string_lossy()) {
         return Some(if pattern.exists() { vec![pattern.to_owned()] } else { Vec::new() });

@@ -40,7 +40,7 @@ pub use alert::{ActiveAlert, AlertState};
 pub use context::EvaluationContext;
 pub use error::{EvaluationError, RuleError, RuleErrors};
 pub use evaluate::{GroupOutcome, GroupState, RuleHealth};
-pub use files::load_rule_files;
+pub use files::{load_rule_files, matching_files};
 pub use group::{AlertingRule, Rule, RuleGroup, RuleKind};
 pub use live::{Rules, RulesDeps, RulesOptions};
 pub use load::{LoadOptions, check_identities, groups_of, load_rule_file};
