@@ -101,7 +101,7 @@ fn written_in(duration: Option<&DurationExpr>, query: &str, found: &mut Vec<(Ran
             }
         }
         DurationNode::Negative(inner) | DurationNode::Positive(inner) => {
-            written_in(Some(inner), query, found)
+            written_in(Some(inner), query, found);
         }
         DurationNode::Binary(_, left, right) => {
             written_in(Some(left), query, found);
