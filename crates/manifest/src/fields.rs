@@ -113,6 +113,22 @@ impl<'a> Fields<'a> {
         report.errors.push(error);
     }
 
+    /// The same of one item, counted from 0, of a field that is a list.
+    pub fn wrong_item(&self, key: &str, index: usize, message: impl Display, hint: &str) {
+        let list = self.node.get(key).unwrap_or(self.node);
+        let item = match &list.value {
+            NodeValue::List(items) => items.get(index),
+            _ => None,
+        };
+        let mut report = self.report.borrow_mut();
+        let path = format!("{}[{index}]", self.path_of(key));
+        let mut error = report.at(item.unwrap_or(list), &path, message.to_string());
+        if !hint.is_empty() {
+            error = error.hint(hint);
+        }
+        report.errors.push(error);
+    }
+
     /// Says that a field is not as it should be and that reading goes on.
     pub fn warn(&self, key: &str, message: impl Display, hint: &str) {
         let node = self.node.get(key).unwrap_or(self.node);
