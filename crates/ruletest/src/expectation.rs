@@ -51,9 +51,13 @@ fn firing(groups: &[GroupState], name: &str) -> Vec<(Pairs, Pairs)> {
     let mut firing = Vec::new();
     for group in groups {
         for (at, rule) in group.group().rules.iter().enumerate() {
-            if rule.alerting().is_some() && rule.name == name {
-                let alerts = group.alerts(at).filter(|alert| alert.state == AlertState::Firing);
-                firing.extend(alerts.map(|alert| (pairs(&alert.labels), pairs(&alert.annotations))));
+            let Some(alerting) = rule.alerting().filter(|_| rule.name == name) else { continue };
+            for alert in group.alerts(at).filter(|alert| alert.state == AlertState::Firing) {
+                // an annotation that says nothing is there for promtool, unlike a label
+                let mut annotations: Pairs =
+                    alerting.annotations.keys().map(|name| (name.clone(), String::new())).collect();
+                annotations.extend(pairs(&alert.annotations));
+                firing.push((pairs(&alert.labels), annotations));
             }
         }
     }

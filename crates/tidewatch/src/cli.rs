@@ -5,6 +5,7 @@
 use crate::alerting_args::AlertingArgs;
 use crate::autoscale::AutoscaleArgs;
 use crate::broker::BrokerArgs;
+use crate::check::CheckArgs;
 use crate::drill::DrillArgs;
 use crate::fault::FaultArgs;
 use crate::load_args::LoadArgs;
@@ -12,6 +13,7 @@ use crate::scaling_args::ScalingArgs;
 use crate::sidecar::SidecarArgs;
 use crate::simulate_args::SimulateArgs;
 use crate::slo::SloArgs;
+use crate::test_rules::TestArgs;
 use crate::trace_args::TraceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::collections::BTreeMap;
@@ -74,6 +76,10 @@ pub(crate) enum Command {
     Fault(FaultArgs),
     /// Turn service level objectives into recording rules and burn-rate alerts
     Slo(SloArgs),
+    /// Run unit tests of rules, in the format of promtool
+    Test(TestArgs),
+    /// Check rule files and configurations before they are loaded
+    Check(CheckArgs),
     /// Cause what alerts are about, for real, on a stack of its own, and say whether somebody was told
     Drill(DrillArgs),
     /// Run a Kafka-compatible broker

@@ -38,6 +38,9 @@ mod load_print;
 
 mod slo;
 
+mod check;
+mod test_rules;
+
 mod plot;
 mod query;
 mod terminal;
@@ -78,6 +81,8 @@ fn run((arguments, remarks): (Vec<String>, Vec<String>)) -> Result<(), Failure> 
         Command::Load(args) => load::run(args),
         Command::Fault(args) => on_runtime(fault::run(args)),
         Command::Slo(args) => slo::run(args),
+        Command::Test(args) => test_rules::run(args),
+        Command::Check(args) => check::run(args),
         Command::Drill(args) => on_runtime(drill::run(args)),
         Command::Broker(args) => logged(&args.log, broker::run(args)),
         Command::Sidecar(args) => {
