@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// kube-state-metrics, cAdvisor and Grafana would in a cluster. Runs until Ctrl-C; no process is left behind.
     Up(Box<UpArgs>),
     /// Run only the monitoring from a prometheus.yml, with Prometheus's own flags
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Ask a running tidewatch (or any Prometheus) a PromQL query
     ///
     /// Prints a table for an instant query and draws a plot for a range.
