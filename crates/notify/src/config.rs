@@ -298,7 +298,7 @@ mod tests {
             "invalid regular expression \"(\"",
         );
         let root = |entry: &str, expected: &str| {
-            check(&format!("route: {{receiver: r, {entry}}}\nreceivers: [{{name: r}}]"), expected)
+            check(&format!("route: {{receiver: r, {entry}}}\nreceivers: [{{name: r}}]"), expected);
         };
         root("matchers: [a=b]", "root route must not have any matchers");
         root("match: {a: b}", "root route must not have any matchers");

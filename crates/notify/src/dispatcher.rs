@@ -184,20 +184,20 @@ impl Dispatcher {
     /// are still there, by their old and new ids.
     pub(crate) fn reload<'a>(
         &mut self,
-        routes: Arc<Routes>,
+        routes: &Arc<Routes>,
         alerts: impl Iterator<Item = &'a Arc<StoredAlert>>,
         now: i64,
     ) -> BTreeMap<GroupId, GroupId> {
-        let mut new = Self::new(Arc::clone(&routes), self.most_groups);
+        let mut new = Self::new(Arc::clone(routes), self.most_groups);
         let mut kept = BTreeMap::new();
+        let mut homeless = Vec::new();
         for (id, mut group) in std::mem::take(&mut self.groups) {
             let old = self.routes.get(id.0);
             let same = routes.iter().position(|route| route.id == old.id && route.group_by == old.group_by);
-            let Some(index) = same else { continue };
-            group.members.retain(|labels, _| routes.matching(labels).contains(&index));
-            if group.members.is_empty() {
-                continue;
-            }
+            let stays = |labels: &Labels| same.is_some_and(|index| routes.matching(labels).contains(&index));
+            let leaving = group.members.extract_if(.., |labels, _| !stays(labels));
+            homeless.extend(leaving.map(|(_, member)| member.alert));
+            let Some(index) = same.filter(|_| !group.members.is_empty()) else { continue };
             if !routes.get(index).tells_as(old) {
                 group.next_flush = now;
             }
@@ -206,7 +206,9 @@ impl Dispatcher {
             new.groups.insert(new_id.clone(), group);
             kept.insert(id, new_id);
         }
-        alerts.for_each(|alert| {
+        // of those that are over only the ones that nobody was told of
+        homeless.extend(alerts.filter(|alert| !alert.alert.is_resolved_at(now)).cloned());
+        homeless.iter().for_each(|alert| {
             new.insert(alert, now);
         });
         *self = new;
@@ -313,7 +315,7 @@ mod tests {
         alerts.iter().for_each(|alert| assert_eq!(groups.insert(alert, NOW), 0));
         groups.take_due(NOW);
         let mut check = |second: &str, expected_kept: usize, expected_due: &[i64]| {
-            let kept = groups.reload(tree(second), alerts.iter(), NOW + 1000);
+            let kept = groups.reload(&tree(second), alerts.iter(), NOW + 1000);
             assert_eq!(kept.len(), expected_kept, "{second}");
             let due: Vec<i64> = groups.due.iter().map(|(due, _)| due - NOW).collect();
             assert_eq!(due, expected_due, "{second}");
@@ -322,7 +324,7 @@ mod tests {
         check("group_by: [g], receiver: q", 3, &[1000, 300_000, 300_000]);
         check("group_by: [g, x], receiver: q", 2, &[1000, 300_000, 300_000]);
         // the second takes nothing of c, the root still does
-        let kept = groups.reload(routes("{receiver: r, group_by: [g]}"), alerts.iter(), NOW + 2000);
+        let kept = groups.reload(&routes("{receiver: r, group_by: [g]}"), alerts.iter(), NOW + 2000);
         assert!(kept.is_empty());
         assert_eq!(groups.len(), 3);
     }

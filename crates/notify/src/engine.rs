@@ -171,7 +171,7 @@ impl Engine {
         let old_routes = self.dispatcher.routes().clone();
         self.configure(config, templates);
         let routes = Arc::new(Routes::new(&config.route));
-        let kept = self.dispatcher.reload(routes, self.alerts.iter(), now);
+        let kept = self.dispatcher.reload(&routes, self.alerts.iter(), now);
         let mut ended = Vec::new();
         for ((group, integration), busy) in std::mem::take(&mut self.lanes) {
             let receiver = &old_routes.get(group.0).receiver;

@@ -64,8 +64,8 @@ impl Sources {
         let is_source_too = rule.source_matchers.matches(labels);
         let candidates = self.alerts.get(&equal_values(rule, labels))?;
         let inhibits = |alert: &&Arc<StoredAlert>| {
-            !alert.alert.is_resolved_at(now)
-                && !(is_source_too && rule.target_matchers.matches(&alert.alert.labels))
+            let on_both_sides = is_source_too && rule.target_matchers.matches(&alert.alert.labels);
+            !on_both_sides && !alert.alert.is_resolved_at(now)
         };
         candidates.values().find(inhibits).map(|alert| &alert.alert.labels)
     }

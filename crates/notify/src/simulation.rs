@@ -203,7 +203,7 @@ impl Simulation {
     fn take_step(&mut self, step: Step) {
         match step {
             Step::Attempt(under_way) => self.attempt(under_way),
-            Step::End(under_way, error) => self.end_attempt(under_way, error),
+            Step::End(under_way, error) => self.end_attempt(under_way, error.as_ref()),
         }
     }
 
@@ -238,9 +238,9 @@ impl Simulation {
         self.plan(ended, Step::End(under_way, error));
     }
 
-    fn end_attempt(&mut self, mut under_way: UnderWay, error: Option<SendError>) {
+    fn end_attempt(&mut self, mut under_way: UnderWay, error: Option<&SendError>) {
         let left = under_way.delivery.deadline.saturating_sub(self.now).max(0);
-        let next = error.as_ref().map(|error| {
+        let next = error.map(|error| {
             // the waits of a simulation are all of the middle length
             under_way.backoff.after(error, Duration::from_millis(left.unsigned_abs()), 0.5)
         });
