@@ -79,7 +79,7 @@ pub(crate) fn parse_test_file(file: &str, content: &str) -> Result<TestFile, Vec
 
 /// Puts values such as `.inf` in quotes: the reader of settings takes no infinite numbers, but expectations may be.
 fn quote_infinities(content: &str) -> Cow<'_, str> {
-    let special = Regex::new(r"(?m)(\bvalue: *)([+-]?\.(?:inf|Inf|INF|nan|NaN|NAN))(\s|[,}]|$)")
+    let special = Regex::new(r"(?m)(\bvalue[\x22\x27]?: *)([+-]?\.(?:inf|Inf|INF|nan|NaN|NAN))(\s|[,}]|$)")
         .expect("a constant expression compiles");
     special.replace_all(content, "$1\"$2\"$3")
 }

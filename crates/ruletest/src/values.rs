@@ -79,7 +79,7 @@ fn number(text: &str, may_be_stale: bool) -> Option<(f64, &str)> {
             _ => None,
         };
     }
-    let run = |from: &str| from.bytes().take_while(u8::is_ascii_digit).count();
+    let run = |from: &str| from.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'_').count();
     let mut end = run(digits);
     if digits[end..].starts_with('.') {
         end += 1 + run(&digits[end + 1..]);
@@ -89,7 +89,18 @@ fn number(text: &str, may_be_stale: bool) -> Option<(f64, &str)> {
         let exponent = run(&digits[end + 1 + signed..]);
         end += if exponent > 0 { 1 + signed + exponent } else { 0 };
     }
-    Some((sign * digits[..end].parse::<f64>().ok()?, &digits[end..]))
+    Some((sign * literal(&digits[..end])?, &digits[end..]))
+}
+
+/// A number without a sign as Go reads it: `_` between digits counts for nothing, and whole numbers that begin with 0 are octal.
+fn literal(text: &str) -> Option<f64> {
+    if text.starts_with('_') || text.ends_with('_') || text.contains("__") {
+        return None;
+    }
+    let plain = text.replace('_', "");
+    let octal =
+        plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    if octal { i64::from_str_radix(&plain, 8).ok().map(|number| number as f64) } else { plain.parse().ok() }
 }
 
 #[cfg(test)]
@@ -109,6 +120,7 @@ mod tests {
         check("-2-1x2", &[-2.0, -3.0, -4.0]);
         check("5x2", &[5.0, 5.0, 5.0]);
         check("5x0", &[5.0]);
+        check("1_000+017x1 08", &[1000.0, 1015.0, 8.0]);
         check("_ _x2 1", &[-99.0, -99.0, -99.0, 1.0]);
         check("-Inf Inf+1x1", &[f64::NEG_INFINITY, f64::INFINITY, f64::INFINITY]);
         let stale = parse_values("1 stale").unwrap()[1].unwrap();
