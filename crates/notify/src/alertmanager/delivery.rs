@@ -11,6 +11,7 @@ use crate::engine::Delivery;
 use crate::history::{NotificationRecord, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 /// Why a delivery ended without success, as Alertmanager counts it.
@@ -138,17 +139,18 @@ impl Alertmanager {
     }
 }
 
-impl Attempts<'_> {
+impl<'a> Attempts<'a> {
     /// Tries until the end.
     async fn make(&mut self) -> Result<(), FailureReason> {
         let mut backoff = Backoff::new();
         let mut stopping = self.alertmanager.stopping.subscribe();
         loop {
-            tokio::select! {
+            let turn = tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return Err(FailureReason::Canceled),
-                quiet = self.wait_for_quiet() => quiet?,
-            }
+                turn = self.wait_for_turn() => turn?,
+            };
             let Err(error) = self.attempt().await else { return Ok(()) };
+            drop(turn);
             let left = self.deadline.saturating_duration_since(Instant::now());
             let next = backoff.after(&error, left, fastrand::f64());
             if let Some(wait) = error.retry_after {
@@ -165,25 +167,25 @@ impl Attempts<'_> {
         }
     }
 
-    /// Waits while the other side wants to be left alone, if that ends in time.
-    async fn wait_for_quiet(&self) -> Result<(), FailureReason> {
+    /// Waits while too many attempts are under way, or the other side wants to be left alone, if that ends in time.
+    async fn wait_for_turn(&self) -> Result<SemaphorePermit<'a>, FailureReason> {
+        let turn = tokio::time::timeout_at(self.deadline, self.integration.attempts.acquire()).await;
+        let turn = turn.map_err(|_| FailureReason::DeadlineExceeded)?.map_err(|_| FailureReason::Canceled)?;
         while let Some(until) = self.integration.quiet_until().filter(|until| *until > Instant::now()) {
             if until >= self.deadline {
                 return Err(FailureReason::RateLimited);
             }
             tokio::time::sleep_until(until).await;
         }
-        Ok(())
+        Ok(turn)
     }
 
     async fn attempt(&mut self) -> Result<(), SendError> {
         let metrics = &self.alertmanager.metrics;
         let name = self.delivery.integration.name;
         let sent = async {
-            let permit = self.integration.attempts.acquire().await;
             let begin = Instant::now();
             let sent = self.integration.receiver.notify(&self.delivery.notification).await;
-            drop(permit);
             metrics.latency(name).observe(begin.elapsed().as_secs_f64());
             sent
         };
