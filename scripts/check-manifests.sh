@@ -70,12 +70,13 @@ check_alerts() {
   have promtool || return 0
   step "promtool: the rules and their unit tests"
   local rules
+  mkdir -p "$work/monitoring" "$work/tests"
   for rules in prometheus-rules slo-rules; do
     # promtool reads rule groups: what stands under spec, two columns to the left.
-    sed -n '/^spec:/,$ { /^spec:/d; s/^  //; p }' "kubernetes/monitoring/$rules.yaml" >"$work/$rules.yaml"
-    cp "kubernetes/tests/$rules.test.yaml" "$work/"
-    promtool check rules --lint=all --lint-fatal "$work/$rules.yaml"
-    promtool test rules "$work/$rules.test.yaml"
+    sed -n '/^spec:/,$ { /^spec:/d; s/^  //; p }' "kubernetes/monitoring/$rules.yaml" >"$work/monitoring/$rules.yaml"
+    cp "kubernetes/tests/$rules.test.yaml" "$work/tests/"
+    promtool check rules --lint=all --lint-fatal "$work/monitoring/$rules.yaml"
+    promtool test rules "$work/tests/$rules.test.yaml"
   done
 }
 

@@ -14,8 +14,12 @@ fn shipped(name: &str, only: Option<&str>, from: &str, to: &str) -> FileResult {
     let folder = tempfile::tempdir().unwrap();
     let rules = fs::read_to_string(kubernetes.join(format!("monitoring/{name}.yaml"))).unwrap();
     assert!(rules.contains(from), "{from}");
-    fs::write(folder.path().join(format!("{name}.yaml")), rules.replace(from, to)).unwrap();
-    let tests = folder.path().join(format!("{name}.test.yaml"));
+    let inside = |part: &str| {
+        fs::create_dir(folder.path().join(part)).unwrap();
+        folder.path().join(part)
+    };
+    fs::write(inside("monitoring").join(format!("{name}.yaml")), rules.replace(from, to)).unwrap();
+    let tests = inside("tests").join(format!("{name}.test.yaml"));
     fs::copy(kubernetes.join(format!("tests/{name}.test.yaml")), &tests).unwrap();
     let only = only.map(|only| regex::Regex::new(only).unwrap());
     run_file(&tests, &RunOptions { only, ..RunOptions::default() }).unwrap()
