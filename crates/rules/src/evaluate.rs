@@ -13,7 +13,7 @@ use crate::generator::graph_link;
 use crate::group::{Rule, RuleGroup, RuleKind};
 use crate::outputs::{Outputs, Span};
 use crate::reuse::{Reuse, SharedSelectors};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use tidewatch_model::{Alert, Batch, Labels, METRIC_NAME, SeriesRef, stale_nan};
@@ -262,6 +262,12 @@ impl GroupState {
         if self.restored {
             state.alerts.samples(rule, &mut self.samples);
         }
+        let rows = self.samples.iter().map(|(labels, value)| (labels, *value));
+        let written = state.outputs.write(rows, Labels::clone, time, &mut self.batch);
+        let Err(EvaluationError::SameSeries) = written else { return written };
+        // alerts about ALERTS have an `alertstate` of their own, so two of them can end in one series: the first sample counts
+        let mut seen = HashSet::with_capacity(self.samples.len());
+        self.samples.retain(|(labels, _)| seen.insert(labels.clone()));
         let rows = self.samples.iter().map(|(labels, value)| (labels, *value));
         state.outputs.write(rows, Labels::clone, time, &mut self.batch)
     }

@@ -201,3 +201,16 @@ fn rules_that_read_the_same_series_over_different_ranges_give_what_each_gives_al
         );
     }
 }
+
+#[test]
+fn alerts_that_end_in_one_series_do_not_fail() {
+    let mut world = World::of("- {alert: Meta, expr: m}");
+    world.put("m{alertstate=\"pending\", x=\"1\"}", 0, 1.0);
+    world.put("m{alertstate=\"firing\", x=\"1\"}", 0, 2.0);
+    for second in [0, 60] {
+        let outcome = world.evaluate(second);
+        assert_eq!((world.error(0), outcome.failures), (None, 0));
+    }
+    let series = world.query("ALERTS", 60);
+    assert_eq!(series, ["ALERTS{alertname=\"Meta\", alertstate=\"firing\", x=\"1\"} 1"]);
+}
