@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(checked(nameless, NOW, TIMEOUT).unwrap_err(), "invalid label set: invalid name \"\"");
     }
 
-    /// The spans that Alertmanager 0.34.2 answered when the two alerts were posted one after the other.
+    /// The spans that Alertmanager 0.34.2 answered when the two alerts were posted one after the other; it does not list those that are over.
     #[test]
     fn spans_that_overlap_are_merged() {
         let check = |first: (i64, i64), second: (i64, i64), expected: (i64, i64)| {

@@ -29,6 +29,8 @@ pub(crate) struct Journal {
     /// Bytes after the last rewrite.
     bytes_rewritten: u64,
     unsynced: bool,
+    /// Whether something stands after the whole lines that could not be cut off.
+    torn: bool,
 }
 
 /// What a file held when it was opened.
@@ -69,8 +71,15 @@ impl Journal {
             .truncate(false)
             .open(&path)
             .map_err(failed("open"))?;
-        let mut journal =
-            Self { path: path.clone(), name, file, bytes: whole, bytes_rewritten: whole, unsynced: false };
+        let mut journal = Self {
+            path: path.clone(),
+            name,
+            file,
+            bytes: whole,
+            bytes_rewritten: whole,
+            unsynced: false,
+            torn: false,
+        };
         if whole == 0 || damaged {
             journal.rewrite(&recovered.lines).map_err(failed("write"))?;
         } else {
@@ -88,25 +97,43 @@ impl Journal {
         self.bytes
     }
 
-    /// Appends a line. After an error the file is as it was.
-    pub(crate) fn append(&mut self, line: &str) -> io::Result<()> {
-        let framed = framed(line);
-        if let Err(error) = self.file.write_all(framed.as_bytes()) {
-            self.file.set_len(self.bytes)?;
-            self.file.seek(SeekFrom::Start(self.bytes))?;
-            return Err(error);
+    /// Appends lines, all or none of them.
+    pub(crate) fn append(&mut self, lines: &[String]) -> io::Result<()> {
+        let framed: String = lines.iter().map(|line| framed(line)).collect();
+        let before = self.bytes;
+        if self.torn {
+            self.cut(before)?;
         }
-        self.bytes += framed.len() as u64;
         self.unsynced = true;
+        let written = self.file.write_all(framed.as_bytes());
+        self.bytes += framed.len() as u64;
+        written.inspect_err(|_| self.take_back(before))
+    }
+
+    /// The same, and sees that they are on the disk.
+    pub(crate) fn append_synced(&mut self, lines: &[String]) -> io::Result<()> {
+        let before = self.bytes;
+        self.append(lines)?;
+        self.sync().inspect_err(|_| self.take_back(before))
+    }
+
+    /// Cuts off what was appended, at once or before anything else is.
+    fn take_back(&mut self, before: u64) {
+        self.bytes = before;
+        self.torn = self.cut(before).is_err();
+    }
+
+    fn cut(&mut self, bytes: u64) -> io::Result<()> {
+        self.file.set_len(bytes)?;
+        self.file.seek(SeekFrom::Start(bytes))?;
+        self.torn = false;
         Ok(())
     }
 
-    /// Takes back what was appended since the file had so many bytes.
-    pub(crate) fn cut(&mut self, bytes: u64) -> io::Result<()> {
-        self.file.set_len(bytes)?;
-        self.file.seek(SeekFrom::Start(bytes))?;
-        self.bytes = bytes;
-        Ok(())
+    /// Makes the disk full, or no longer.
+    #[cfg(test)]
+    pub(crate) fn swap_disk(&mut self, disk: &mut File) {
+        std::mem::swap(&mut self.file, disk);
     }
 
     /// Sees that what was appended is on the disk.
@@ -145,6 +172,7 @@ impl Journal {
         self.bytes = text.len() as u64;
         self.bytes_rewritten = self.bytes;
         self.unsynced = false;
+        self.torn = false;
         Ok(())
     }
 }
@@ -224,7 +252,7 @@ mod tests {
 
     fn written(folder: &Path, lines: &[String]) -> Vec<u8> {
         let (mut journal, _) = Journal::open(folder, "things").unwrap();
-        lines.iter().for_each(|line| journal.append(line).unwrap());
+        journal.append(lines).unwrap();
         journal.sync().unwrap();
         std::fs::read(file_of(folder)).unwrap()
     }
@@ -235,9 +263,9 @@ mod tests {
         written(folder.path(), &lines(3));
         let (mut journal, recovered) = Journal::open(folder.path(), "things").unwrap();
         assert_eq!(recovered, Recovered { lines: lines(3), losses: vec![] });
-        journal.append("{\"n\":3}").unwrap();
+        journal.append(&["{\"n\":3}".to_owned()]).unwrap();
         journal.rewrite(&lines(2)).unwrap();
-        journal.append("{\"n\":2}").unwrap();
+        journal.append(&["{\"n\":2}".to_owned()]).unwrap();
         drop(journal);
         assert_eq!(Journal::open(folder.path(), "things").unwrap().1.lines, lines(3));
     }
@@ -253,7 +281,7 @@ mod tests {
             assert_eq!(recovered.lines, lines(whole), "{length}");
             let at_end = length == 0 || bytes[length - 1] == b'\n';
             assert_eq!(recovered.losses.is_empty(), at_end, "{length} {recovered:?}");
-            journal.append("{\"n\":99}").unwrap();
+            journal.append(&["{\"n\":99}".to_owned()]).unwrap();
             drop(journal);
             let again = Journal::open(folder.path(), "things").unwrap().1;
             assert_eq!((again.lines.len(), again.losses.len()), (whole + 1, 0), "{length}");
@@ -292,15 +320,15 @@ mod tests {
     fn a_full_disk_leaves_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, _) = Journal::open(folder.path(), "things").unwrap();
-        journal.append("{\"n\":0}").unwrap();
-        let bytes = journal.bytes();
-        let good =
-            std::mem::replace(&mut journal.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
-        assert!(journal.append("{\"n\":1}").is_err());
-        journal.file = good;
-        assert_eq!(journal.bytes(), bytes);
-        journal.cut(bytes).unwrap();
-        journal.append("{\"n\":1}").unwrap();
+        journal.append(&["{\"n\":0}".to_owned()]).unwrap();
+        let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        journal.swap_disk(&mut full);
+        let error = journal.append(&["{\"n\":9}".to_owned()]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        journal.swap_disk(&mut full);
+        // as much of the line as there was room for
+        journal.file.write_all(b"0123").unwrap();
+        journal.append(&["{\"n\":1}".to_owned()]).unwrap();
         drop(journal);
         assert_eq!(Journal::open(folder.path(), "things").unwrap().1.lines, lines(2));
     }

@@ -69,17 +69,9 @@ impl Storage {
 
     /// Writes changed silences, all or none of them.
     pub(crate) fn write_silences(&mut self, changed: &[Silence]) -> Result<(), NotifyError> {
-        let before = self.silences.bytes();
-        let append = |silence: &Silence| self.silences.append(&SilenceRecord::write(silence));
-        let written = changed.iter().try_for_each(append).and_then(|()| self.silences.sync());
-        written.map_err(|cause| {
-            // what cannot be cut off would come back at the next start, which is said with the rest
-            let cause = match self.silences.cut(before) {
-                Ok(()) => cause,
-                Err(cut) => io::Error::other(format!("{cause}; and {cut}")),
-            };
-            NotifyError::Io { doing: "write", path: self.silences.path().to_owned(), cause }
-        })
+        let lines: Vec<String> = changed.iter().map(SilenceRecord::write).collect();
+        let path = self.silences.path().to_owned();
+        self.silences.append_synced(&lines).map_err(|cause| NotifyError::Io { doing: "write", path, cause })
     }
 
     /// Writes an entry of the log. What cannot be written is remembered as missing.
@@ -87,7 +79,7 @@ impl Storage {
         if self.behind.is_some() {
             return false;
         }
-        if let Err(error) = self.log.append(&entry.write()) {
+        if let Err(error) = self.log.append(&[entry.write()]) {
             self.fall_behind(&error);
         }
         self.behind.is_none()
@@ -146,6 +138,41 @@ impl Storage {
 mod tests {
     use super::*;
     use crate::matchers::parse_matchers;
+
+    fn entry(timestamp: i64) -> LogEntry {
+        let line = format!(
+            "{{\"groupKey\":\"g\",\"receiver\":\"r\",\"integration\":\"slack\",\"index\":0,\"timestamp\":{timestamp},\
+             \"firing\":[1],\"resolved\":[],\"expiresAt\":9}}"
+        );
+        LogEntry::read(&line).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_said_and_made_good_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut storage, _) = Storage::open(folder.path()).unwrap();
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let silence = Silence { id: "a".into(), ends_at: 5, ..Silence::default() };
+        storage.silences.swap_disk(&mut full);
+        let error = storage.write_silences(std::slice::from_ref(&silence)).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write ") && error.contains("No space left"), "{error}");
+        storage.silences.swap_disk(&mut full);
+        let mut log = NotificationLog::default();
+        log.apply(entry(3));
+        storage.log.swap_disk(&mut full);
+        assert!(!storage.write_entry(&entry(3)));
+        storage.log.swap_disk(&mut full);
+        // in order, or an old entry would win at the next start
+        assert!(!storage.write_entry(&entry(3)));
+        assert!(storage.behind().unwrap().contains("notifications may be repeated"));
+        storage.settle_log(&log);
+        assert_eq!(storage.behind(), None);
+        assert!(storage.write_entry(&entry(4)));
+        drop(storage);
+        let restored = Storage::open(folder.path()).unwrap().1;
+        assert!(restored.silences.is_empty(), "{:?}", restored.silences);
+        assert_eq!(restored.entries, [entry(3), entry(4)]);
+    }
 
     #[test]
     fn silences_come_back_and_the_folder_has_one_owner() {

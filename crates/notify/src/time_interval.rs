@@ -165,6 +165,7 @@ mod tests {
         check("months: ['june:may']", "end month may is before start month june");
         check("years: ['2027:2026']", "end year 2026 is before start year 2027");
         check("years: ['a:b:c']", "couldn't parse range a:b:c, invalid format");
+        check("location: europe/berlin", "unknown time zone europe/berlin");
         check("location: Europe/Atlantis", "unknown time zone Europe/Atlantis");
         check("zone: UTC", "unknown field");
         assert!(read("weekdays: [mon]").unwrap_err().starts_with("t.yml:1:"));

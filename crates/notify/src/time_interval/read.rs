@@ -44,11 +44,12 @@ impl TimeInterval {
 fn location(fields: &Fields<'_>) -> Location {
     let name = reading::text(fields, "location").unwrap_or_default();
     let zone = match name.as_str() {
-        "" | "UTC" => Ok(TimeZone::UTC),
-        "Local" => Ok(TimeZone::system()),
-        name => TimeZone::get(name),
+        "" | "UTC" => Some(TimeZone::UTC),
+        "Local" => Some(TimeZone::system()),
+        // names have one spelling, as in Alertmanager
+        name => TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name)),
     };
-    Location(zone.unwrap_or_else(|_| {
+    Location(zone.unwrap_or_else(|| {
         let hint = "use a name of the IANA database such as Europe/Berlin; it is read from /usr/share/zoneinfo \
                     (package tzdata) or the folder in TZDIR";
         fields.wrong("location", format!("unknown time zone {name}"), hint);

@@ -111,7 +111,7 @@ fn play(events: &[(u8, Event)]) -> Run {
                     moment.killed = true;
                 }
                 Event::Reload => {
-                    simulation.reload(full_config(&text("  routes: [{matchers: [never=here]}]")))
+                    simulation.reload(full_config(&text("  routes: [{matchers: [never=here]}]")));
                 }
                 Event::Down(steps) => down_until.set(now + i64::from(*steps) * RESEND),
             }
@@ -225,4 +225,22 @@ proptest! {
         no_alert_is_lost(&run)?;
         nobody_is_told_twice(&run)?;
     }
+}
+
+#[test]
+fn what_is_lost_or_told_twice_would_be_noticed() {
+    let right = || play(&[(0, Event::Fire(0)), (0, Event::Fire(5))]);
+    no_alert_is_lost(&right()).unwrap();
+    nobody_is_told_twice(&right()).unwrap();
+    let mut lossy = right();
+    lossy
+        .attempts
+        .iter_mut()
+        .for_each(|attempt| attempt.notification.alerts.retain(|alert| alert.labels != labels_of(5)));
+    no_alert_is_lost(&lossy).unwrap_err();
+    let mut repeated = right();
+    let again = SimulatedAttempt { time: repeated.attempts[0].time + REPEAT, ..repeated.attempts[0].clone() };
+    repeated.attempts.push(again);
+    repeated.attempts.sort_by_key(|attempt| attempt.time);
+    nobody_is_told_twice(&repeated).unwrap_err();
 }
