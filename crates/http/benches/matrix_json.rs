@@ -52,6 +52,7 @@ fn state() -> ApiState {
         targets: None,
         rules: None,
         alert_targets: None,
+        alertmanager: None,
         external_url: String::new(),
         user_pages: BTreeMap::new(),
         workloads: None,

@@ -12,6 +12,7 @@ use std::sync::{Arc, RwLock};
 use tidewatch_broker::Exporter;
 use tidewatch_dashboard::Catalog;
 use tidewatch_model::{Clock, Select};
+use tidewatch_notify::Alertmanager;
 use tidewatch_promql::EngineOptions;
 use tidewatch_telemetry::{BuildInfo, Registry};
 use tidewatch_traces::TraceStore;
@@ -39,6 +40,8 @@ pub struct ApiState {
     pub rules: Option<Arc<dyn RuleGroups>>,
     /// Where their alerts are sent, beside the Alertmanager that runs here.
     pub alert_targets: Option<Arc<dyn AlertTargets>>,
+    /// The Alertmanager that runs here.
+    pub alertmanager: Option<Arc<Alertmanager>>,
     /// Under which address this server is reached, for links; without a slash at the end.
     pub external_url: String,
     /// Pages below `/user/`, such as runbooks, by name.

@@ -203,6 +203,7 @@ impl Pipeline {
             targets: Some(Arc::clone(&scraper) as _),
             rules: Some(Arc::clone(&alerting.rules) as _),
             alert_targets: Some(Arc::clone(&alerting.sender) as _),
+            alertmanager: None,
             external_url: alerting.external_url.clone(),
             user_pages: spec.user_pages,
             workloads: runtime.clone().map(|runtime| runtime as _),

@@ -62,6 +62,7 @@ pub(crate) fn state_over(store: Arc<dyn Select>) -> ApiState {
         targets: Some(Arc::new(TwoPools)),
         rules: None,
         alert_targets: None,
+        alertmanager: None,
         external_url: String::new(),
         user_pages: BTreeMap::new(),
         workloads: None,
