@@ -39,7 +39,7 @@ async function until<T>(what: string, deadlineMs: number, attempt: () => Promise
 
 function start(dataDir: string): ChildProcess {
   const anyPort = '127.0.0.1:0';
-  const flags = ['--ui-listen-address', anyPort, '--web.listen-address', anyPort, '--otlp.grpc.listen-address', anyPort, '--otlp.http.listen-address', anyPort, '--jaeger.web.listen-address', anyPort, '--jaeger.sampling.listen-address', anyPort, '--expose', 'todo-backend=0', '--expose', 'todo-frontend=0'];
+  const flags = ['--ui-listen-address', anyPort, '--web.listen-address', anyPort, '--alertmanager.web.listen-address', anyPort, '--otlp.grpc.listen-address', anyPort, '--otlp.http.listen-address', anyPort, '--jaeger.web.listen-address', anyPort, '--jaeger.sampling.listen-address', anyPort, '--expose', 'todo-backend=0', '--expose', 'todo-frontend=0'];
   return spawn(binary(), ['up', '--data-dir', dataDir, ...flags], { cwd: repository, stdio: ['ignore', 'inherit', 'inherit'] });
 }
 

@@ -7,6 +7,7 @@
 
 mod inhibit_rule;
 mod matchers_field;
+mod missing_files;
 mod route;
 mod template_files;
 

@@ -48,6 +48,8 @@ pub struct Alertmanagers {
 /// Sends alerts to Alertmanagers.
 pub struct Sender {
     options: SenderOptions,
+    /// Who else is given every alert, labeled like those that are sent.
+    local: Option<Arc<dyn AlertSink>>,
     state: Mutex<State>,
 }
 
@@ -77,7 +79,17 @@ impl Sender {
     /// Starts sending to the Alertmanagers that are written down; those in files follow with [`Self::set_targets`]. Needs a tokio
     /// runtime.
     pub fn start(config: &AlertingConfig, external_labels: Labels, options: SenderOptions) -> Arc<Self> {
-        let sender = Self { options, state: Mutex::default() };
+        Self::start_with(None, config, external_labels, options)
+    }
+
+    /// The same, for a process that has an Alertmanager of its own: `local` is given every alert as `alert_relabel_configs` leave it.
+    pub fn start_with(
+        local: Option<Arc<dyn AlertSink>>,
+        config: &AlertingConfig,
+        external_labels: Labels,
+        options: SenderOptions,
+    ) -> Arc<Self> {
+        let sender = Self { options, local, state: Mutex::default() };
         sender.reload(config, external_labels);
         Arc::new(sender)
     }
@@ -151,6 +163,9 @@ impl AlertSink for Sender {
         let alerts = relabeled(alerts.iter(), &state.external_labels, &state.alert_relabel_configs);
         if alerts.is_empty() {
             return;
+        }
+        if let Some(local) = &self.local {
+            local.send(&alerts.iter().map(|alert| Alert::clone(alert)).collect::<Vec<_>>());
         }
         for set in &state.sets {
             let rules = &set.config.alert_relabel_configs;
@@ -231,6 +246,27 @@ mod tests {
 
     fn alert(labels: &[(&str, &str)]) -> Alert {
         Alert { labels: Labels::from_pairs(labels.iter().copied()), ..Alert::default() }
+    }
+
+    #[derive(Default)]
+    struct Taken(Mutex<Vec<Alert>>);
+
+    impl AlertSink for Taken {
+        fn send(&self, alerts: &[Alert]) {
+            self.0.lock().unwrap().extend(alerts.iter().cloned());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_local_alertmanager_is_given_what_others_are() {
+        let text = "alerting: {alert_relabel_configs: [{action: drop, source_labels: [a], regex: no}]}";
+        let config = PrometheusConfig::parse("p", text).unwrap().alerting;
+        let taken = Arc::new(Taken::default());
+        let external = Labels::from_pairs([("zone", "eu")]);
+        let local: Option<Arc<dyn AlertSink>> = Some(Arc::clone(&taken) as _);
+        let sender = Sender::start_with(local, &config, external, SenderOptions::default());
+        sender.send(&[alert(&[("a", "yes")]), alert(&[("a", "no")])]);
+        assert_eq!(*taken.0.lock().unwrap(), [alert(&[("a", "yes"), ("zone", "eu")])]);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) struct Addresses {
     /// Where traces are taken and asked for.
     #[serde(default)]
     pub(crate) traces: TraceAddresses,
+    /// Alertmanager's API, if one runs here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) alertmanager: Option<String>,
     /// Exposed Services by the names they were exposed under.
     #[serde(default)]
     pub(crate) services: BTreeMap<String, String>,
@@ -96,6 +99,7 @@ mod tests {
             ui: Some("http://127.0.0.1:3000".into()),
             prometheus: "http://127.0.0.1:9090".into(),
             traces: TraceAddresses::of(&["127.0.0.1:4317".parse().unwrap()]),
+            alertmanager: Some("http://127.0.0.1:9093".into()),
             services: BTreeMap::from([("todo-backend".into(), "http://127.0.0.1:8000".into())]),
             pid: 7,
         };

@@ -1,17 +1,20 @@
 //! Rules at work, and where their alerts go.
 //!
-//! Input: the rules of rule files or PrometheusRules, the section `alerting`, the store. Output: running rules behind one handle, and a
-//! sender to the Alertmanagers that are named. No decision is taken here: when an alert fires is the rules crate's, how it is sent the
+//! Input: the rules of rule files or PrometheusRules, the section `alerting`, Alertmanager's configuration, the store. Output: running
+//! rules behind one handle, the Alertmanager that runs here, and a sender to it and to those that are named. No decision is taken here: when an alert fires is the rules crate's, how it is sent the
 //! notify crate's.
 
 use crate::failure::Failure;
+use crate::notifications::AlertmanagerSpec;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidewatch_config::ServeSpec;
+use tidewatch_http::AlertTargets;
 use tidewatch_manifest::{AlertingConfig, PrometheusRule};
-use tidewatch_model::{Clock, Labels};
-use tidewatch_notify::{Sender, SenderOptions};
+use tidewatch_model::{AlertSink, Clock, Labels};
+use tidewatch_notify::{Alertmanager, Alertmanagers, Config, Sender, SenderOptions};
 use tidewatch_promql::EngineOptions;
 use tidewatch_rules::{LoadOptions, RuleGroup, Rules, RulesDeps, RulesOptions, groups_of, load_rule_files};
 use tidewatch_telemetry::Registry;
@@ -21,6 +24,8 @@ use tidewatch_tsdb::Tsdb;
 pub(crate) struct AlertingSpec {
     /// What a reload can change.
     pub(crate) rules: RuleSpec,
+    /// The Alertmanager that runs here, if any does.
+    pub(crate) alertmanager: Option<AlertmanagerSpec>,
     /// Where the page can be reached, if not at its own address.
     pub(crate) external_url: Option<String>,
     /// When alerts are sent again and how they are restored.
@@ -39,6 +44,8 @@ pub(crate) struct RuleSpec {
     pub(crate) query_offset: Duration,
     /// Alertmanagers elsewhere.
     pub(crate) alertmanagers: AlertingConfig,
+    /// What the Alertmanager that runs here is to do from now on; at a start it stands in [`AlertingSpec`].
+    pub(crate) notifications: Option<Config>,
 }
 
 impl RuleSpec {
@@ -62,6 +69,7 @@ impl RuleSpec {
             external_labels: labels(&config.global.external_labels),
             query_offset: config.global.rule_query_offset,
             alertmanagers: config.alerting.clone(),
+            notifications: None,
         })
     }
 
@@ -80,8 +88,13 @@ impl RuleSpec {
             }
         }
         let alertmanagers = AlertingConfig::default();
-        let spec =
-            Self { groups, external_labels: Labels::empty(), query_offset: Duration::ZERO, alertmanagers };
+        let spec = Self {
+            groups,
+            external_labels: Labels::empty(),
+            query_offset: Duration::ZERO,
+            alertmanagers,
+            notifications: None,
+        };
         (spec, problems)
     }
 }
@@ -99,15 +112,18 @@ fn labels(pairs: &BTreeMap<String, String>) -> Labels {
 pub(crate) struct Alerting {
     pub(crate) rules: Arc<Rules>,
     pub(crate) sender: Arc<Sender>,
+    pub(crate) alertmanager: Option<Arc<Alertmanager>>,
+    /// Where alerts go.
+    pub(crate) targets: Arc<Targets>,
     /// Where the page can be reached, for links.
     pub(crate) external_url: String,
 }
 
 impl Alerting {
-    /// Starts rules and the sender; `page` is the page's own address.
+    /// Starts rules, the sender and the Alertmanager; `page` is the page's own address, `own` the one of the Alertmanager's API.
     ///
     /// # Errors
-    /// When two groups have the same file and name.
+    /// When two groups have the same file and name, or the Alertmanager cannot be started.
     pub(crate) fn start(
         spec: AlertingSpec,
         store: &Arc<Tsdb>,
@@ -115,10 +131,17 @@ impl Alerting {
         clock: &Arc<dyn Clock>,
         registry: &Registry,
         page: String,
+        own: Option<SocketAddr>,
     ) -> Result<Self, Failure> {
-        let RuleSpec { groups, external_labels, query_offset, alertmanagers } = spec.rules;
-        let sender = Sender::start(&alertmanagers, external_labels.clone(), spec.sender);
+        let RuleSpec { groups, external_labels, query_offset, alertmanagers, .. } = spec.rules;
         let external_url = spec.external_url.unwrap_or(page);
+        let alertmanager = spec.alertmanager.map(|spec| spec.start(clock, &external_url)).transpose()?;
+        let local = alertmanager.as_ref().map(|alertmanager| Arc::clone(alertmanager) as Arc<dyn AlertSink>);
+        let sender = Sender::start_with(local, &alertmanagers, external_labels.clone(), spec.sender);
+        let targets = Arc::new(Targets {
+            own: own.map(|address| format!("http://{address}/api/v2/alerts")),
+            sender: Arc::clone(&sender),
+        });
         let deps = RulesDeps {
             read: Arc::clone(store) as _,
             append: Arc::clone(store) as _,
@@ -132,24 +155,55 @@ impl Alerting {
         let rules = Rules::start(groups, deps, options).map_err(|e| Failure::from_error(&e))?;
         rules.register(registry);
         sender.register_metrics(registry);
-        Ok(Self { rules, sender, external_url })
+        if let Some(alertmanager) = &alertmanager {
+            alertmanager.register_metrics(registry);
+        }
+        Ok(Self { rules, sender, alertmanager, targets, external_url })
     }
 
-    /// Takes other rules and Alertmanagers; what did not change goes on.
+    /// Takes other rules, Alertmanagers and notifications; what did not change goes on.
     ///
     /// # Errors
-    /// When two groups have the same file and name; nothing is changed then.
+    /// When two groups have the same file and name; nothing is changed then. When a template file of notifications became wrong since
+    /// it was checked; the notifications before stay in force then.
     pub(crate) async fn reload(&self, spec: RuleSpec) -> Result<(), Failure> {
         let labels = spec.external_labels.clone();
         let reloaded = self.rules.reload_with(spec.groups, spec.external_labels, spec.query_offset).await;
         reloaded.map_err(|e| Failure::from_error(&e))?;
         self.sender.reload(&spec.alertmanagers, labels);
+        if let (Some(alertmanager), Some(config)) = (&self.alertmanager, spec.notifications) {
+            alertmanager.reload(config).map_err(|e| Failure::from_error(&e))?;
+        }
         Ok(())
+    }
+
+    /// Notes that a new configuration could not be read.
+    pub(crate) fn reload_failed(&self) {
+        if let Some(alertmanager) = &self.alertmanager {
+            alertmanager.reload_failed();
+        }
     }
 
     /// Ends the rules, then sends what waits.
     pub(crate) async fn stop(&self) {
         self.rules.shutdown().await;
         self.sender.shutdown().await;
+        if let Some(alertmanager) = &self.alertmanager {
+            alertmanager.shutdown().await;
+        }
+    }
+}
+
+/// Where alerts go: to the Alertmanager that runs here, and to those elsewhere.
+pub(crate) struct Targets {
+    own: Option<String>,
+    sender: Arc<Sender>,
+}
+
+impl AlertTargets for Targets {
+    fn alertmanagers(&self) -> Alertmanagers {
+        let mut all = self.sender.alertmanagers();
+        all.active.splice(0..0, self.own.clone());
+        all
     }
 }

@@ -11,6 +11,7 @@ mod previous_run;
 mod spans;
 mod autoscaling;
 mod alerting;
+mod notifications;
 mod simulation;
 mod pipeline;
 mod serve;

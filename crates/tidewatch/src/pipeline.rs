@@ -108,10 +108,12 @@ pub(crate) struct Pipeline {
     pub(crate) addresses: Vec<SocketAddr>,
     /// The addresses of the listeners of traces, in the order of the specification.
     pub(crate) trace_addresses: Vec<SocketAddr>,
+    /// The address of Alertmanager's API, if one runs here.
+    pub(crate) alertmanager_address: Option<SocketAddr>,
     /// Jobs that no configuration names.
     platform: Vec<ScrapeConfig>,
     autoscalers: Option<Autoscalers>,
-    alerting: Alerting,
+    pub(crate) alerting: Alerting,
     feeding: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     span_upkeep: JoinHandle<()>,
@@ -133,13 +135,16 @@ impl Pipeline {
         // listeners first: an address in use is the commonest mistake, and the cheapest to find out
         let mut listeners = spec.listeners.clone();
         listeners.extend(spec.traces.listeners);
+        listeners.extend(spec.alerting.alertmanager.iter().map(|alertmanager| alertmanager.listener.clone()));
         if spec.runtime.is_some() || !spec.kafka_bootstrap.is_empty() {
             listeners.push(cluster_listener());
         }
         let server = Server::bind(&listeners).await.map_err(|e| Failure::from_error(&e))?;
         let bound = server.addresses().to_vec();
         let (addresses, rest) = bound.split_at(spec.listeners.len());
-        let (trace_addresses, cluster) = rest.split_at(TRACE_LISTENERS);
+        let (trace_addresses, rest) = rest.split_at(TRACE_LISTENERS);
+        let (alertmanager, cluster) = rest.split_at(usize::from(spec.alerting.alertmanager.is_some()));
+        let alertmanager = alertmanager.first().copied();
 
         let store = open_store(spec.store_folder.clone(), spec.retention).await?;
         own_metrics::observe_store(&registry, &store);
@@ -189,7 +194,8 @@ impl Pipeline {
 
         // the page is served at the last of the addresses
         let page = addresses.last().map(|address| format!("http://{address}")).unwrap_or_default();
-        let alerting = Alerting::start(spec.alerting, &store, spec.engine, &clock, &registry, page)?;
+        let alerting =
+            Alerting::start(spec.alerting, &store, spec.engine, &clock, &registry, page, alertmanager)?;
 
         let (config, readiness) = (Arc::new(ConfigStatus::default()), Arc::new(Readiness::default()));
         config.loaded(spec.config_text, start_time);
@@ -202,8 +208,8 @@ impl Pipeline {
             head: Box::new(move || head_stats(&head)),
             targets: Some(Arc::clone(&scraper) as _),
             rules: Some(Arc::clone(&alerting.rules) as _),
-            alert_targets: Some(Arc::clone(&alerting.sender) as _),
-            alertmanager: None,
+            alert_targets: Some(Arc::clone(&alerting.targets) as _),
+            alertmanager: alerting.alertmanager.clone(),
             external_url: alerting.external_url.clone(),
             user_pages: spec.user_pages,
             workloads: runtime.clone().map(|runtime| runtime as _),
@@ -250,6 +256,7 @@ impl Pipeline {
             scaling_problems: autoscalers.as_ref().map(|a| a.problems.clone()).unwrap_or_default(),
             addresses,
             trace_addresses,
+            alertmanager_address: alertmanager,
             platform,
             autoscalers,
             alerting,

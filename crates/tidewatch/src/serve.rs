@@ -7,6 +7,7 @@ use crate::addresses::{Addresses, TraceAddresses};
 use crate::alerting::RuleSpec;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
+use crate::notifications::read_config;
 use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::table;
@@ -62,23 +63,28 @@ fn read(args: &ServeArgs) -> Result<ServeSpec, Failure> {
 async fn reload(args: &ServeArgs, pipeline: &mut Pipeline) -> Result<(), Failure> {
     let engine =
         |spec: &ServeSpec| args.query.engine(spec.prometheus.global.evaluation_interval, &args.features);
-    let read =
-        read(args).and_then(|spec| RuleSpec::of_serve(&spec, &engine(&spec)).map(|rules| (spec, rules)));
+    let read = read(args).and_then(|spec| {
+        let rules = RuleSpec::of_serve(&spec, &engine(&spec))?;
+        let notifications = args.alerting.config_file.as_deref().map(read_config).transpose()?;
+        Ok((spec, RuleSpec { notifications, ..rules }))
+    });
     match read {
         Ok((spec, rules)) => {
             if let Err(failure) = pipeline.reload(spec.prometheus.scrape_configs, rules).await {
-                pipeline.config.failed();
-                return Err(failure);
+                return Err(refused(pipeline, failure));
             }
             pipeline.config.loaded(spec.shown, SystemClock.now());
             eprintln!("configuration loaded from {}", args.config.display());
             Ok(())
         }
-        Err(failure) => {
-            pipeline.config.failed();
-            Err(failure)
-        }
+        Err(failure) => Err(refused(pipeline, failure)),
     }
+}
+
+fn refused(pipeline: &Pipeline, failure: Failure) -> Failure {
+    pipeline.config.failed();
+    pipeline.alerting.reload_failed();
+    failure
 }
 
 fn pipeline_spec(
@@ -89,6 +95,7 @@ fn pipeline_spec(
     let flag = "--web.listen-address".to_owned();
     let engine = args.query.engine(spec.prometheus.global.evaluation_interval, &args.features);
     let rules = RuleSpec::of_serve(&spec, &engine)?;
+    let notifications = args.alerting.config_file.as_deref().map(read_config).transpose()?;
     Ok(PipelineSpec {
         store_folder: args.data_dir.clone(),
         retention: args.retention,
@@ -103,7 +110,7 @@ fn pipeline_spec(
         },
         runtime: None,
         scaling: None,
-        alerting: args.alerting.spec(rules),
+        alerting: args.alerting.spec(rules, notifications, &args.data_dir),
         engine,
         scrape_interval: tidewatch_config::SCRAPE_INTERVAL,
         scrape_configs: spec.prometheus.scrape_configs,
@@ -132,12 +139,15 @@ fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
 fn announce(args: &ServeArgs, pipeline: &Pipeline) -> Result<(), Failure> {
     let url = pipeline.addresses.first().map(|address| format!("http://{address}")).unwrap_or_default();
     let traces = TraceAddresses::of(&pipeline.trace_addresses);
-    let addresses = Addresses { prometheus: url, traces, pid: std::process::id(), ..Addresses::default() };
+    let alertmanager = pipeline.alertmanager_address.map(|address| format!("http://{address}"));
+    let pid = std::process::id();
+    let addresses = Addresses { prometheus: url, traces, alertmanager, pid, ..Addresses::default() };
     addresses.write(&args.data_dir).map_err(|e| {
         Failure::new(format!("cannot write addresses.json into {}: {e}", args.data_dir.display()))
             .hint("check the folder's permissions and free space")
     })?;
     let mut rows = vec![("page, Prometheus API".to_owned(), addresses.prometheus)];
+    rows.extend(addresses.alertmanager.map(|url| ("Alertmanager API".to_owned(), url)));
     rows.extend(addresses.traces.rows());
     rows.push(("configuration".to_owned(), args.config.display().to_string()));
     rows.push(("data".to_owned(), args.data_dir.display().to_string()));

@@ -8,6 +8,7 @@ use crate::alerting::RuleSpec;
 use crate::cli::UpArgs;
 use crate::failure::Failure;
 use crate::fault;
+use crate::notifications::{config_of, read_config};
 use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::{Snapshot, StatusLine, table};
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 use tidewatch_config::{UpInput, UpSpec, up_spec};
 use tidewatch_discovery::{MonitorDefaults, diagnose, monitor_jobs, not_scraped};
 use tidewatch_http::{ListenerSpec, Serves};
-use tidewatch_manifest::ConfigMap;
+use tidewatch_manifest::{ConfigMap, Secret};
+use tidewatch_notify::Config;
 use tidewatch_runtime::{GuardCommand, RuntimeEvent, RuntimeSpec, VolumeClaim};
 use tidewatch_scrape::TargetHealth;
 
@@ -100,6 +102,7 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         eprintln!("{error}");
     }
     rules.alertmanagers.alertmanagers.clone_from(&args.alertmanagers);
+    let notifications = notifications(args, &spec.manifests.secrets)?;
     let user_pages = pages_of(&spec.manifests.config_maps);
     let runtime = RuntimeSpec {
         expose: spec.exposed().clone(),
@@ -139,13 +142,24 @@ fn pipeline_spec(args: &UpArgs, mut spec: UpSpec) -> Result<PipelineSpec, Failur
         monitors,
         dashboards: spec.dashboards,
         user_pages,
-        alerting: args.alerting.spec(rules),
+        alerting: args.alerting.spec(rules, notifications, &args.data_dir),
         engine,
         query_limits: args.query.limits(),
         flags: flags(args),
         config_text: String::new(),
         lifecycle: None,
     })
+}
+
+/// Who is told of alerts: what the file says, else the Secret. One that is wrong is left out like other manifests.
+fn notifications(args: &UpArgs, secrets: &[Secret]) -> Result<Option<Config>, Failure> {
+    if let Some(file) = &args.alerting.config_file {
+        return read_config(file).map(Some);
+    }
+    Ok(config_of(secrets).unwrap_or_else(|failure| {
+        eprintln!("{failure}\nnobody is told of alerts: no Alertmanager runs");
+        None
+    }))
 }
 
 /// The pages of ConfigMaps that hold nothing else, such as runbooks.
@@ -197,6 +211,7 @@ fn announce(args: &UpArgs, pipeline: &Pipeline) -> Result<Addresses, Failure> {
         ui: url(1),
         prometheus: url(0).unwrap_or_default(),
         traces: TraceAddresses::of(&pipeline.trace_addresses),
+        alertmanager: pipeline.alertmanager_address.map(|address| format!("http://{address}")),
         services: exposed.iter().map(|e| (e.name.clone(), format!("http://{}", e.address))).collect(),
         pid: std::process::id(),
     };
@@ -211,6 +226,7 @@ fn addresses_table(addresses: &Addresses, args: &UpArgs) -> String {
     let mut rows = Vec::new();
     rows.extend(addresses.ui.clone().map(|ui| ("page".to_owned(), ui)));
     rows.push(("Prometheus API".to_owned(), addresses.prometheus.clone()));
+    rows.extend(addresses.alertmanager.clone().map(|url| ("Alertmanager API".to_owned(), url)));
     rows.extend(addresses.traces.rows());
     rows.extend(addresses.services.iter().map(|(name, url)| (name.clone(), url.clone())));
     rows.push(("data, logs".to_owned(), args.data_dir.display().to_string()));

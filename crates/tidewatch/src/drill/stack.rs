@@ -185,6 +185,7 @@ fn arguments(
     for listener in [
         "ui-listen-address",
         "web.listen-address",
+        "alertmanager.web.listen-address",
         "otlp.grpc.listen-address",
         "otlp.http.listen-address",
         "jaeger.web.listen-address",

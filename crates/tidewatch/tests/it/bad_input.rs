@@ -1,7 +1,7 @@
 //! Bad input and bad luck: a clear message that names the thing and the remedy, and everything else goes on.
 
 use crate::page::Page;
-use crate::product::{ANY_TRACE_PORTS, Product, eventually, get, run};
+use crate::product::{ANY_FURTHER_PORTS, Product, eventually, get, run};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -234,7 +234,7 @@ fn a_query_that_would_load_too_much_is_refused_with_the_limit_to_raise() {
     let (file, data) = (file.display().to_string(), folder.path().display().to_string());
     let mut arguments = vec!["serve", "--config.file", &file, "--storage.tsdb.path", &data];
     arguments.extend(["--web.listen-address", "127.0.0.1:0", "--query.max-samples", "100"]);
-    arguments.extend(ANY_TRACE_PORTS);
+    arguments.extend(ANY_FURTHER_PORTS);
     let product = Product::start(&arguments, folder.path());
     eventually("up", || (product.values("up") == [1.0]).then_some(()));
     let (status, body) = get(&format!("{}/api/v1/query?query=many", product.address("/prometheus")));

@@ -3,7 +3,7 @@
 //! Input: the application as shipped, one of its processes stopped by SIGSTOP. Whether events have reached the broker and whether the
 //! group has read them is asked of the exporter's page directly; what is shown, and how soon, of the samples that were scraped from it.
 
-use crate::product::{ANY_TRACE_PORTS, Caller, PodProcess, Product, eventually};
+use crate::product::{ANY_FURTHER_PORTS, Caller, PodProcess, Product, eventually};
 use crate::up::{all_targets_up, todo};
 use rustix::process::Signal;
 use serde_json::json;
@@ -66,7 +66,7 @@ fn watcher(product: &Product, folder: &Path) -> Product {
     let (config, path) = (config.display().to_string(), folder.display().to_string());
     let mut arguments = vec!["serve", "--config.file", &config, "--storage.tsdb.path", &path];
     arguments.extend(["--web.listen-address", "127.0.0.1:0", "--kafka-bootstrap", address]);
-    arguments.extend(ANY_TRACE_PORTS);
+    arguments.extend(ANY_FURTHER_PORTS);
     Product::start(&arguments, folder)
 }
 

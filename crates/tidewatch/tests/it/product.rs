@@ -16,8 +16,9 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
 }
 
-/// Arguments that give the listeners of traces any free ports.
-pub(crate) const ANY_TRACE_PORTS: [&str; 4] = [
+/// Arguments that give the listeners of traces and of Alertmanager's API any free ports.
+pub(crate) const ANY_FURTHER_PORTS: [&str; 5] = [
+    "--alertmanager.web.listen-address=127.0.0.1:0",
     "--otlp.grpc.listen-address=127.0.0.1:0",
     "--otlp.http.listen-address=127.0.0.1:0",
     "--jaeger.web.listen-address=127.0.0.1:0",
@@ -66,7 +67,7 @@ impl Product {
         let (file, path) = (file.display().to_string(), data_dir.display().to_string());
         let mut arguments = vec!["serve", "--config.file", &file, "--storage.tsdb.path", &path];
         arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
-        arguments.extend(ANY_TRACE_PORTS);
+        arguments.extend(ANY_FURTHER_PORTS);
         Self::start(&arguments, data_dir)
     }
 
@@ -80,7 +81,7 @@ impl Product {
         let path = data_dir.display().to_string();
         let mut arguments = vec!["up", "--data-dir", &path, "--ui-listen-address", "127.0.0.1:0"];
         arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
-        arguments.extend(ANY_TRACE_PORTS);
+        arguments.extend(ANY_FURTHER_PORTS);
         arguments.extend(further);
         Self::start_reading(&arguments, data_dir, input)
     }

@@ -1,7 +1,7 @@
 //! `tidewatch serve`: scraping, storing and answering from a prometheus.yml, across kill -9 and a second start.
 
 use crate::page::Page;
-use crate::product::{ANY_TRACE_PORTS, Product, command, eventually, get, run};
+use crate::product::{ANY_FURTHER_PORTS, Product, command, eventually, get, run};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
@@ -99,7 +99,7 @@ fn one_data_directory_has_one_user() {
     let path = folder.path().display().to_string();
     let mut arguments = vec!["serve", "--config.file", &file, "--storage.tsdb.path", &path];
     arguments.extend(["--web.listen-address", "127.0.0.1:0"]);
-    arguments.extend(ANY_TRACE_PORTS);
+    arguments.extend(ANY_FURTHER_PORTS);
     let (code, _, said) = run(&arguments);
     assert_eq!(code, Some(1));
     assert!(
