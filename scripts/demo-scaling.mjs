@@ -474,7 +474,7 @@ function table(run) {
 }
 
 async function main() {
-  const any = ['ui-', 'web.', 'otlp.grpc.', 'otlp.http.', 'jaeger.web.', 'jaeger.sampling.'].map((name) => `--${name}listen-address=127.0.0.1:0`);
+  const any = ['ui-', 'web.', 'alertmanager.web.', 'otlp.grpc.', 'otlp.http.', 'jaeger.web.', 'jaeger.sampling.'].map((name) => `--${name}listen-address=127.0.0.1:0`);
   const up = start(['up', '--data-dir', data, '--expose', 'todo-backend=0', '--expose', 'todo-frontend=0', ...any], 'tidewatch.log');
   addresses = await eventually('addresses.json', 60, () => {
     if (up.result !== undefined) throw Object.assign(new Error(`up ended: ${readFileSync(join(folder, 'tidewatch.log'), 'utf8').slice(-2000)}`), { fatal: true });

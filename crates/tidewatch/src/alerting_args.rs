@@ -31,15 +31,15 @@ pub(crate) struct AlertingArgs {
         value_name = "IP:PORT",
         default_value = "127.0.0.1:9093"
     )]
-    listen: SocketAddr,
+    alertmanager_address: SocketAddr,
 
     /// Where silences and the log of notifications go. Default: the folder alertmanager beside the samples
     #[arg(long = "alertmanager.storage.path", value_name = "DIR")]
-    storage: Option<PathBuf>,
+    data_folder: Option<PathBuf>,
 
     /// How long silences that are over and the log of notifications are kept
     #[arg(long = "alertmanager.data.retention", value_name = "DURATION", default_value = "120h", value_parser = duration)]
-    retention: Duration,
+    data_retention: Duration,
 
     /// How many alerts may wait for each Alertmanager elsewhere
     #[arg(long = "alertmanager.notification-queue-capacity", value_name = "N", default_value_t = 10_000)]
@@ -77,12 +77,12 @@ impl AlertingArgs {
             alertmanager: alertmanager.map(|config| AlertmanagerSpec {
                 config,
                 listener: ListenerSpec {
-                    address: self.listen,
+                    address: self.alertmanager_address,
                     flag: "--alertmanager.web.listen-address".to_owned(),
                     serves: Serves::Everything,
                 },
-                folder: self.storage.clone().unwrap_or_else(|| data_dir.join("alertmanager")),
-                retention: self.retention,
+                folder: self.data_folder.clone().unwrap_or_else(|| data_dir.join("alertmanager")),
+                retention: self.data_retention,
             }),
             external_url: self.external_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             options: RulesOptions { resend_delay: self.resend_delay, restore, ..RulesOptions::default() },
@@ -93,7 +93,7 @@ impl AlertingArgs {
     /// The flags in force, for the API.
     pub(crate) fn flags(&self) -> BTreeMap<String, String> {
         let durations = [
-            ("alertmanager.data.retention", self.retention),
+            ("alertmanager.data.retention", self.data_retention),
             ("rules.alert.for-outage-tolerance", self.outage_tolerance),
             ("rules.alert.for-grace-period", self.grace_period),
             ("rules.alert.resend-delay", self.resend_delay),
@@ -102,8 +102,8 @@ impl AlertingArgs {
             durations.map(|(name, value)| (name.to_owned(), format_duration(value))).into();
         let shown = |path: &Option<PathBuf>| path.iter().map(|path| path.display().to_string()).collect();
         flags.insert("alertmanager.config.file".to_owned(), shown(&self.config_file));
-        flags.insert("alertmanager.storage.path".to_owned(), shown(&self.storage));
-        flags.insert("alertmanager.web.listen-address".to_owned(), self.listen.to_string());
+        flags.insert("alertmanager.storage.path".to_owned(), shown(&self.data_folder));
+        flags.insert("alertmanager.web.listen-address".to_owned(), self.alertmanager_address.to_string());
         flags.insert("alertmanager.notification-queue-capacity".to_owned(), self.queue_capacity.to_string());
         flags.insert("web.external-url".to_owned(), self.external_url.clone().unwrap_or_default());
         flags

@@ -188,7 +188,7 @@ async fn on_one_stack(
         folder.display()
     );
     let started = Instant::now();
-    let stack = Arc::new(Stack::start(&settings, folder, shortening, &capture.url()).await?);
+    let stack = Arc::new(Stack::start(&settings, folder, shortening).await?);
     eprintln!("every pod ready and every target up after {:.1} s", started.elapsed().as_secs_f64());
     let usual = UsualTraffic::default();
     usual.start(&stack)?;

@@ -63,8 +63,15 @@ pub(crate) fn read_config(file: &Path) -> Result<Config, Failure> {
 fn parse(file: &Path, text: &str) -> Result<Config, Failure> {
     let config = Config::parse(file, text).map_err(|e| Failure::from_error(&e))?;
     config.read_templates("").map_err(|e| Failure::from_error(&e))?;
-    for warning in config.missing_files() {
-        eprintln!("{warning}");
+    let missing = config.missing_files();
+    if !missing.is_empty() {
+        eprintln!(
+            "{}: some receivers cannot be told yet; what they would be told is on the page",
+            file.display()
+        );
+        for error in missing {
+            eprintln!("  {}", error.message);
+        }
     }
     Ok(config)
 }

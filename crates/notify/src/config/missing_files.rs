@@ -22,8 +22,9 @@ impl Config {
         let named = named.into_iter().map(|(field, path, node)| (field, folder.join(path), node));
         let missing = named.filter(|(_, path, _)| missing(path));
         let told = missing.map(|(field, path, (line, column))| {
-            let hint = format!("create it, or set the environment variable {}", variable_of(&path));
-            let message = format!("{field}: {} does not exist, so what needs it fails", path.display());
+            let variable = variable_of(&path);
+            let message = format!("{field}: there is neither {} nor the variable {variable}", path.display());
+            let hint = format!("create the file, or set the environment variable {variable}");
             ManifestError::new(self.file.display().to_string(), message).at(line, column).hint(hint)
         });
         told.collect()
@@ -65,7 +66,8 @@ mod tests {
         let config = Config::parse(&folder.path().join("am.yml"), text).unwrap();
         let missing: Vec<String> = config.missing_files().iter().map(ToString::to_string).collect();
         let [first, second] = &missing[..] else { panic!("{missing:?}") };
-        let expected = ":6:15: receivers[0].webhook_configs[1].url_file: /nowhere/pager-url does not exist";
+        let expected =
+            ":6:15: receivers[0].webhook_configs[1].url_file: there is neither /nowhere/pager-url nor";
         assert!(first.contains(expected) && first.contains("TIDEWATCH_SECRET_PAGER_URL"), "{first}");
         assert!(second.contains("http_config.basic_auth.password_file"), "{second}");
     }

@@ -1,8 +1,7 @@
-//! The receiver of a drill: stands where an Alertmanager would, and remembers what was delivered when.
+//! The receiver of a drill: remembers what was delivered when.
 //!
-//! Input: `POST` requests with alerts as Prometheus sends them to Alertmanager, or with Alertmanager's webhook payload (version 4). Output:
-//! which alert came with which status at which moment. It answers every request with 200, keeps only labels and status, and knows
-//! nothing of routes.
+//! Input: `POST` requests with Alertmanager's webhook payload (version 4). Output: which alert came with which status at which moment. It
+//! answers every request with 200, keeps only labels and status, and knows nothing of routes.
 
 use crate::failure::Failure;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -16,7 +15,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tidewatch_model::{Clock, SystemClock, parse_timestamp};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -43,36 +41,16 @@ pub(crate) struct Capture {
 
 /// What is posted.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Payload {
-    /// A notification.
-    Notification {
-        #[serde(default)]
-        alerts: Vec<PayloadAlert>,
-    },
-    /// Alerts on their way to an Alertmanager.
-    Alerts(Vec<PayloadAlert>),
+struct Payload {
+    alerts: Vec<PayloadAlert>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct PayloadAlert {
-    /// Of a notification: `firing` or `resolved`.
-    status: Option<String>,
-    /// Of an alert: when it ended, or will be taken as ended.
-    #[serde(default)]
-    ends_at: String,
+    /// `firing` or `resolved`.
+    status: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
-}
-
-impl PayloadAlert {
-    fn is_resolved(&self) -> bool {
-        match &self.status {
-            Some(status) => status == "resolved",
-            None => parse_timestamp(&self.ends_at).is_ok_and(|ends_at| ends_at <= SystemClock.now()),
-        }
-    }
 }
 
 impl Capture {
@@ -141,10 +119,9 @@ async fn take(
             let at = Instant::now();
             let mut all = locked(&deliveries);
             let room = MOST_DELIVERIES.saturating_sub(all.len());
-            let (Payload::Notification { alerts } | Payload::Alerts(alerts)) = payload;
-            all.extend(alerts.into_iter().take(room).map(|alert| Delivery {
+            all.extend(payload.alerts.into_iter().take(room).map(|alert| Delivery {
                 at,
-                resolved: alert.is_resolved(),
+                resolved: alert.status == "resolved",
                 labels: alert.labels,
             }));
         }
@@ -178,14 +155,6 @@ mod tests {
         assert_eq!(send(json!({"alerts": [alert("resolved", "b")]})).await, 200);
         assert!(capture.first(between, true, of("b")).is_some());
         assert!(capture.first(between, false, of("b")).is_none(), "that was before");
-        let between = Instant::now();
-        let sent = |ends_at: &str, job: &str| json!({"labels": {"job": job}, "endsAt": ends_at, "startsAt": ends_at});
-        let sent = json!([sent("2999-01-01T00:00:00.000Z", "c"), sent("2020-01-01T00:00:00.000Z", "d")]);
-        assert_eq!(send(sent).await, 200);
-        assert!(
-            capture.first(between, false, of("c")).is_some()
-                && capture.first(between, true, of("d")).is_some()
-        );
         assert_eq!(send(json!([1])).await, 400);
     }
 }

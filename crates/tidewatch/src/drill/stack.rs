@@ -52,7 +52,6 @@ impl Stack {
         settings: &Path,
         folder: &Path,
         shortening: Shortening,
-        receiver: &str,
     ) -> Result<Self, Failure> {
         let data_dir = folder.join("data");
         let log = folder.join("tidewatch.log");
@@ -62,7 +61,7 @@ impl Stack {
         let output = File::create(&log).map_err(|error| Failure::from_error(&error))?;
         let errors = output.try_clone().map_err(|error| Failure::from_error(&error))?;
         let child = Command::new(program)
-            .args(arguments(settings, &data_dir, shortening, memory_threshold, receiver))
+            .args(arguments(settings, &data_dir, shortening, memory_threshold))
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -170,13 +169,7 @@ impl Drop for Stack {
     }
 }
 
-fn arguments(
-    settings: &Path,
-    data_dir: &Path,
-    shortening: Shortening,
-    memory: u64,
-    receiver: &str,
-) -> Vec<String> {
+fn arguments(settings: &Path, data_dir: &Path, shortening: Shortening, memory: u64) -> Vec<String> {
     let flag = |name: &str, value: String| [format!("--{name}"), value];
     let any_port = || "127.0.0.1:0".to_owned();
     let mut arguments = ["up", "--enable-faults", "--end-with-parent"].map(str::to_owned).to_vec();
@@ -193,7 +186,6 @@ fn arguments(
     ] {
         arguments.extend(flag(listener, any_port()));
     }
-    arguments.extend(flag("alertmanager.url", receiver.trim_end_matches('/').to_owned()));
     for service in ["todo-backend", "todo-frontend"] {
         arguments.extend(flag("expose", format!("{service}=0")));
     }
