@@ -2,13 +2,12 @@
 
 use crate::page::Page;
 use crate::product::{Product, eventually, get};
+use crate::receiver::Receiver;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 const RULES: &str = "groups:
   - name: lights
@@ -21,44 +20,10 @@ const RULES: &str = "groups:
         annotations: {summary: '{{ $labels.instance }} is at {{ $value }} in {{ $externalLabels.house }}'}
 ";
 
-/// Stands where an Alertmanager would, and keeps what was posted.
-struct Receiver {
-    address: SocketAddr,
-    posted: Arc<Mutex<Vec<Value>>>,
-}
-
-impl Receiver {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, posted) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<Value>>>::default());
-        let kept = Arc::clone(&posted);
-        // ends with the process: nothing waits for it
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let (mut line, mut length) = (String::new(), 0);
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    line.clear();
-                }
-                let mut body = vec![0; length];
-                if reader.read_exact(&mut body).is_ok()
-                    && let Ok(Value::Array(alerts)) = serde_json::from_slice(&body)
-                {
-                    kept.lock().unwrap().extend(alerts);
-                }
-                let _ =
-                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            }
-        });
-        Self { address, posted }
-    }
-
-    fn find(&self, holds: impl Fn(&Value) -> bool) -> Option<Value> {
-        self.posted.lock().unwrap().iter().find(|alert| holds(alert)).cloned()
-    }
+/// The first of the alerts that were posted for which something holds.
+fn find(receiver: &Receiver, holds: impl Fn(&Value) -> bool) -> Option<Value> {
+    let posted = receiver.posted();
+    posted.iter().filter_map(Value::as_array).flatten().find(|alert| holds(alert)).cloned()
 }
 
 /// A page with a light that can be switched.
@@ -91,7 +56,7 @@ fn an_alert_fires_is_sent_and_ends_with_its_cause() {
     let ((page, state), receiver) = (light(), Receiver::start());
     let product = start(folder.path(), &page, &receiver);
     let fired = eventually("the alert at the receiver", || {
-        receiver.find(|alert| alert["labels"]["alertname"] == "LightIsOn")
+        find(&receiver, |alert| alert["labels"]["alertname"] == "LightIsOn")
     });
     assert_eq!((&fired["labels"]["severity"], &fired["labels"]["house"]), (&"page".into(), &"h1".into()));
     assert_eq!(fired["annotations"]["summary"], format!("{} is at 2 in h1", page.address()));
@@ -112,7 +77,7 @@ fn an_alert_fires_is_sent_and_ends_with_its_cause() {
     // an end that is not years away but now: at most the one of the last evaluation
     let text = |alert: &Value, field: &str| alert[field].as_str().unwrap().to_owned();
     eventually("its end at the receiver", || {
-        receiver.find(|alert| {
+        find(&receiver, |alert| {
             text(alert, "endsAt") < text(&fired, "endsAt") && text(alert, "endsAt") > text(alert, "startsAt")
         })
     });
