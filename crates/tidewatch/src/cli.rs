@@ -206,6 +206,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) dashboards: Vec<PathBuf>,
 
+    /// A folder of pages such as runbooks, served below /user/
+    #[arg(long = "web.user-assets", value_name = "DIR")]
+    pub(crate) user_assets: Option<PathBuf>,
+
     /// Allow POST /-/reload and /-/quit
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) lifecycle: bool,

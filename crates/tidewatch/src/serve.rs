@@ -12,6 +12,7 @@ use crate::pipeline::{Pipeline, PipelineSpec, TraceSpec};
 use crate::signals::{Signals, Wish};
 use crate::status::table;
 use std::collections::BTreeMap;
+use std::path::Path;
 use tidewatch_config::{ServeSpec, serve_spec};
 use tidewatch_http::{LifecycleRequest, ListenerSpec, Serves};
 use tidewatch_model::{Clock, SystemClock, format_duration};
@@ -116,12 +117,38 @@ fn pipeline_spec(
         scrape_configs: spec.prometheus.scrape_configs,
         monitors: Vec::new(),
         dashboards: spec.dashboards,
-        user_pages: BTreeMap::new(),
+        user_pages: args.user_assets.as_deref().map(pages_of).transpose()?.unwrap_or_default(),
         query_limits: args.query.limits(),
         flags: flags(args),
         config_text: spec.shown,
         lifecycle,
     })
+}
+
+/// The largest page that is served.
+const MOST_PAGE_BYTES: u64 = 1 << 20;
+
+/// The text files of a folder, by name; what is none, or too long, is told and left out.
+fn pages_of(folder: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::new(format!("cannot read {}: {error}", folder.display()))
+            .hint("name a folder of pages with --web.user-assets, or leave the flag out")
+    };
+    let mut pages = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if !path.is_file() {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let length = std::fs::metadata(&path).map_or(0, |data| data.len());
+        match std::fs::read_to_string(&path) {
+            Ok(text) if length <= MOST_PAGE_BYTES => _ = pages.insert(name, text),
+            Ok(_) => eprintln!("{} is not served: longer than {MOST_PAGE_BYTES} bytes", path.display()),
+            Err(error) => eprintln!("{} is not served: {error}", path.display()),
+        }
+    }
+    Ok(pages)
 }
 
 fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
@@ -131,6 +158,8 @@ fn flags(args: &ServeArgs) -> BTreeMap<String, String> {
     flags.insert("config.file".to_owned(), args.config.display().to_string());
     flags.insert("storage.tsdb.path".to_owned(), args.data_dir.display().to_string());
     flags.insert("storage.tsdb.retention.time".to_owned(), format_duration(args.retention));
+    let assets = args.user_assets.iter().map(|folder| folder.display().to_string());
+    flags.insert("web.user-assets".to_owned(), assets.collect());
     flags.insert("web.enable-lifecycle".to_owned(), args.lifecycle.to_string());
     flags.insert("web.listen-address".to_owned(), args.prometheus.to_string());
     flags
@@ -153,4 +182,21 @@ fn announce(args: &ServeArgs, pipeline: &Pipeline) -> Result<(), Failure> {
     rows.push(("data".to_owned(), args.data_dir.display().to_string()));
     println!("{}", table("tidewatch serves. Ctrl-C ends it.", &rows).trim_end());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_the_text_files_of_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Down.md"), "# Down\n").unwrap();
+        std::fs::write(folder.path().join("picture.png"), [0xff, 0xfe]).unwrap();
+        std::fs::create_dir(folder.path().join("more")).unwrap();
+        let pages = pages_of(folder.path()).unwrap();
+        assert_eq!(pages, BTreeMap::from([("Down.md".to_owned(), "# Down\n".to_owned())]));
+        let missing = pages_of(&folder.path().join("none")).unwrap_err().to_string();
+        assert!(missing.contains("--web.user-assets"), "{missing}");
+    }
 }

@@ -16,7 +16,7 @@ impl Config {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let mut named = Vec::new();
         if let Some(document) = first_document(&self.text) {
-            collect(&document, String::new(), &mut named);
+            collect(&document, "", &mut named);
         }
         let missing = |path: &Path| !path.exists() && std::env::var_os(variable_of(path)).is_none();
         let named = named.into_iter().map(|(field, path, node)| (field, folder.join(path), node));
@@ -32,7 +32,7 @@ impl Config {
 }
 
 /// All settings below a node whose names end in `_file`, with path, value and place.
-fn collect(node: &Node, path: String, named: &mut Vec<(String, PathBuf, (u64, u64))>) {
+fn collect(node: &Node, path: &str, named: &mut Vec<(String, PathBuf, (u64, u64))>) {
     match &node.value {
         NodeValue::Map(entries) => {
             for (key, value) in entries {
@@ -40,13 +40,13 @@ fn collect(node: &Node, path: String, named: &mut Vec<(String, PathBuf, (u64, u6
                 let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                 match value.text().filter(|text| key.ends_with("_file") && !text.is_empty()) {
                     Some(file) => named.push((path, PathBuf::from(file), (value.line, value.column))),
-                    None => collect(value, path, named),
+                    None => collect(value, &path, named),
                 }
             }
         }
         NodeValue::List(items) => {
             for (at, item) in items.iter().enumerate() {
-                collect(item, format!("{path}[{at}]"), named);
+                collect(item, &format!("{path}[{at}]"), named);
             }
         }
         _ => {}
