@@ -1,13 +1,12 @@
 //! Alerts from a rule file to an Alertmanager, and what becomes of a wrong rule file.
 
-use crate::page::Page;
+use crate::page::{Page, light};
 use crate::product::{Product, eventually, get};
 use crate::receiver::Receiver;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 const RULES: &str = "groups:
   - name: lights
@@ -24,17 +23,6 @@ const RULES: &str = "groups:
 fn find(receiver: &Receiver, holds: impl Fn(&Value) -> bool) -> Option<Value> {
     let posted = receiver.posted();
     posted.iter().filter_map(Value::as_array).flatten().find(|alert| holds(alert)).cloned()
-}
-
-/// A page with a light that can be switched.
-fn light() -> (Page, Arc<AtomicU64>) {
-    let state = Arc::new(AtomicU64::new(1));
-    let read = Arc::clone(&state);
-    let page = Page::dynamic(move || {
-        let body = format!("light {}\n", read.load(Ordering::Relaxed));
-        ("text/plain; version=0.0.4".to_owned(), body.into_bytes())
-    });
-    (page, state)
 }
 
 fn start(folder: &Path, page: &Page, receiver: &Receiver) -> Product {

@@ -1,14 +1,13 @@
 //! From a rule to a receiver through the Alertmanager that runs in the same process: killed and started again, with receivers that fail,
 //! with wrong configurations.
 
-use crate::page::Page;
+use crate::page::{Page, light};
 use crate::product::{ANY_FURTHER_PORTS, Caller, Product, eventually};
 use crate::receiver::{Receiver, Reply};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 const RULES: &str = "groups:
   - name: lights
@@ -17,17 +16,6 @@ const RULES: &str = "groups:
       - {alert: LightIsOn, expr: light > 0, annotations: {summary: 'light {{ $value }}'}}
       - {alert: Heat, expr: light > 0}
 ";
-
-/// A page with a light that can be switched.
-fn light() -> (Page, Arc<AtomicU64>) {
-    let state = Arc::new(AtomicU64::new(1));
-    let read = Arc::clone(&state);
-    let page = Page::dynamic(move || {
-        let body = format!("light {}\n", read.load(Ordering::Relaxed));
-        ("text/plain; version=0.0.4".to_owned(), body.into_bytes())
-    });
-    (page, state)
-}
 
 /// Routes that notify quickly and repeat after an hour, but those with `clock="yes"` at once again and again.
 fn notifications(receivers: &str) -> String {

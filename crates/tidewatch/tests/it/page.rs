@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// An HTTP server on loopback that answers every request with the current page; ends with the test.
@@ -60,4 +61,15 @@ fn answer(mut stream: std::net::TcpStream, body: &Mutex<Body>) {
             }
         }
     }
+}
+
+/// A page with a light that can be switched.
+pub(crate) fn light() -> (Page, Arc<AtomicU64>) {
+    let state = Arc::new(AtomicU64::new(1));
+    let read = Arc::clone(&state);
+    let page = Page::dynamic(move || {
+        let body = format!("light {}\n", read.load(Ordering::Relaxed));
+        ("text/plain; version=0.0.4".to_owned(), body.into_bytes())
+    });
+    (page, state)
 }
