@@ -3,7 +3,7 @@
 //! Input: handles to the store, the query engine, the scraper, the runtime, the autoscalers and the dashboards, in one
 //! [`ApiState`]. Output: the Prometheus HTTP API v1 and its management API, Grafana's dashboards and annotations, what `kubectl`
 //! reads of a cluster with the metrics APIs of autoscaling, the metrics of a cluster's exporters, OTLP, Jaeger's query APIs and
-//! remote sampling, decisions and simulations of autoscaling, and the page, on loopback addresses.
+//! remote sampling, Alertmanager's API v2, decisions and simulations of autoscaling, and the page, on loopback addresses.
 //!
 //! In reading order: a [`Server`] binds [`ListenerSpec`]s and answers connections; `routes` puts one module per API into
 //! a router; the guard checks, counts and finishes every request; work on the store passes the gate, which bounds it
@@ -13,6 +13,7 @@
 //! but for OTLP/gRPC, evaluation of rules, and saving of anything.
 
 mod alerting_sources;
+mod alertmanager;
 mod answer;
 mod cluster_metrics;
 mod endpoint;

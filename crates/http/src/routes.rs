@@ -5,7 +5,7 @@
 
 use crate::endpoint::note_route;
 use crate::guard::guard;
-use crate::{Shared, grafana, jaeger, kubernetes, management, prometheus, tidewatch_api, ui};
+use crate::{Shared, alertmanager, grafana, jaeger, kubernetes, management, prometheus, tidewatch_api, ui};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 
@@ -17,6 +17,7 @@ pub(crate) fn everything(shared: &Shared) -> Router {
         .merge(grafana::routes(shared))
         .merge(jaeger::routes(shared))
         .merge(kubernetes::routes())
+        .merge(alertmanager::routes())
         .merge(tidewatch_api::routes());
     guarded(routes, shared)
 }

@@ -1,10 +1,11 @@
 //! tidewatch's own API, `/api/tidewatch/v1`: what no other system has one for.
 //!
 //! Input: calls of the page and of the command line. Output: autoscalers, their decisions with every step, simulations,
-//! and objectives, as JSON in camelCase with times in RFC 3339. A refusal is `{"error": text}`, with the `field` of a request's body where
+//! objectives and notifications, as JSON in camelCase with times in RFC 3339. A refusal is `{"error": text}`, with the `field` of a request's body where
 //! one is wrong. Everything that has an API elsewhere is served as that one, not here.
 
 mod autoscalers;
+mod notifications;
 mod objectives;
 mod simulation;
 
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<Shared> {
             &format!("{AUTOSCALERS}/{{namespace}}/{{name}}/decisions"),
             endpoint(Get, autoscalers::decisions),
         )
+        .route("/api/tidewatch/v1/notifications", endpoint(Get, notifications::list))
         .route("/api/tidewatch/v1/slos", endpoint(Get, objectives::list))
         .route("/user/{name}", endpoint(Get, objectives::page))
         .route("/api/tidewatch/v1/simulation", endpoint(Post, simulation::simulate))

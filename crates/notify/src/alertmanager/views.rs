@@ -14,7 +14,7 @@ use crate::silences::{Silence, SilenceState};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tidewatch_model::{Alert, Labels};
+use tidewatch_model::{Alert, Labels, Matcher};
 
 /// Whether an alert is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,15 +157,16 @@ impl Alertmanager {
         groups
     }
 
-    /// The receivers as they are configured.
-    pub fn receivers(&self) -> Vec<ReceiverView> {
+    /// The receivers whose labels these matchers match, as they are configured.
+    pub fn receivers(&self, matchers: &[Matcher]) -> Vec<ReceiverView> {
         let state = self.lock();
         let view = |name: &String, labels: &BTreeMap<String, String>| {
             let mut labels = labels.clone();
             labels.insert("name".to_owned(), name.clone());
             ReceiverView { name: name.clone(), labels }
         };
-        state.engine.receivers().iter().map(|receiver| view(&receiver.name, &receiver.labels)).collect()
+        let views = state.engine.receivers().iter().map(|receiver| view(&receiver.name, &receiver.labels));
+        views.filter(|view| matches(matchers, |name| view.labels.get(name).map(String::as_str))).collect()
     }
 
     /// The silences: those that hold by their end, those that will by their start, those that are over by their end, the last first.

@@ -135,7 +135,7 @@ async fn the_api_sees_alerts_groups_and_silences() {
     assert_eq!(groups[0].route_labels.get("of"), Some("A!"));
     assert_eq!(groups[2].alerts[0].inhibited_by, [groups[1].alerts[0].fingerprint.clone()]);
     assert_eq!(groups[2].alerts[0].receivers, ["r"]);
-    assert_eq!(alertmanager.receivers()[0].labels["name"], "r");
+    assert_eq!(alertmanager.receivers(&[])[0].labels["name"], "r");
     alertmanager.expire_silence(&id).unwrap();
     let silences = alertmanager.silences(&SilenceFilter::default());
     assert_eq!((silences.len(), silences[0].state), (1, SilenceState::Expired));
