@@ -130,10 +130,10 @@ impl Silences {
         now: i64,
         new_id: impl FnOnce() -> String,
     ) -> Result<(String, Vec<Silence>), NotifyError> {
+        check::check(&silence, now).map_err(NotifyError::InvalidSilence)?;
         if silence.starts_at == 0 {
             silence.starts_at = now;
         }
-        check::check(&silence, now).map_err(NotifyError::InvalidSilence)?;
         let previous = self.get(&silence.id);
         if previous.is_none() && !silence.id.is_empty() {
             return Err(NotifyError::SilenceNotFound);
@@ -340,6 +340,7 @@ mod tests {
             "Failed to create silence: start time must be before end time",
         );
         check(silence("a=1", NOW - 5, NOW - 1), "Failed to create silence: end time can't be in the past");
+        check(silence("a=1", 0, NOW - 1), "Failed to create silence: end time can't be in the past");
         check(Silence { id: "x".into(), ..silence("a=1", 0, NOW + 1) }, "silence not found");
     }
 

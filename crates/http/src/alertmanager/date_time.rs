@@ -55,10 +55,13 @@ fn spelled_out(text: &str) -> Option<String> {
     };
     let zone = match (zone.len(), zone.get(..3), zone.get(3..)) {
         (0, ..) => "Z".to_owned(),
-        (5, Some(hours), Some(minutes)) => format!("{hours}:{minutes}"),
+        // without a colon only after three or six decimals
+        (5, Some(hours), Some(minutes)) if matches!(clock.len(), 13 | 16) => format!("{hours}:{minutes}"),
+        (5, ..) => return None,
         _ => zone.to_owned(),
     };
-    Some(format!("{date}T{}{seconds}{zone}", &clock[1..]))
+    // a comma may stand before decimals
+    Some(format!("{date}T{}{seconds}{zone}", clock[1..].replacen(',', ".", 1)))
 }
 
 /// RFC 3339 in UTC with three decimals.
@@ -80,11 +83,13 @@ mod tests {
         check("2026-11-23T10:00:00Z", Some("2026-11-23T10:00:00.000Z"));
         check("2026-11-23T10:00:00.123456789Z", Some("2026-11-23T10:00:00.123Z"));
         check("2026-11-23T10:00:00.5+02:00", Some("2026-11-23T08:00:00.500Z"));
-        check("2026-11-23T10:00:00-0530", Some("2026-11-23T15:30:00.000Z"));
+        check("2026-11-23T10:00:00.123-0530", Some("2026-11-23T15:30:00.123Z"));
+        check("2026-11-23T10:00:00-0530", None);
         check("2026-11-23T10:00:00", Some("2026-11-23T10:00:00.000Z"));
         check("2026-11-23T10:00Z", Some("2026-11-23T10:00:00.000Z"));
         check("2026-11-23T10:00", Some("2026-11-23T10:00:00.000Z"));
         check("2026-11-23 10:00:00", Some("2026-11-23T10:00:00.000Z"));
+        check("2026-11-23T10:00:00,5Z", Some("2026-11-23T10:00:00.500Z"));
         check("2026-11-23", Some("2026-11-23T00:00:00.000Z"));
         check("9999-12-31T23:59:59Z", Some("9999-12-31T23:59:59.000Z"));
         check("1969-12-31T23:59:59.999Z", Some("1969-12-31T23:59:59.999Z"));
