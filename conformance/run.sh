@@ -4,6 +4,7 @@
 #
 #   variable      default       what                                                 for
 #   PROMETHEUS    prometheus    Prometheus 3.16, promtool beside it                  tests, promql, tsdb
+#   ALERTMANAGER  alertmanager  Alertmanager 0.34, amtool beside it                  alerts, notifications, alertmanager-api
 #   JAEGER        jaeger        Jaeger 2.13 or later                                 jaeger
 #   ALERTMANAGER  alertmanager  Alertmanager 0.34, amtool beside it                  alertmanager-api
 #   DAPRD         daprd         daprd 1.14                                           dapr, stack
@@ -15,6 +16,7 @@
 # Where the others come from:
 #   go install -tags remove_all_sd,enable_kubernetes_sd,enable_file_sd,enable_http_sd,enable_dns_sd \
 #     github.com/prometheus/prometheus/cmd/{prometheus,promtool}@v0.316.0
+#   go install github.com/prometheus/alertmanager/cmd/{alertmanager,amtool}@v0.34.2
 #   jaeger: github.com/jaegertracing/jaeger, go build ./cmd/jaeger
 #   alertmanager, amtool: github.com/prometheus/alertmanager, go build ./cmd/alertmanager ./cmd/amtool
 #   daprd: github.com/dapr/dapr, go build -tags stablecomponents ./cmd/daprd
@@ -23,12 +25,12 @@
 set -euo pipefail
 case "${1:-}" in -h|--help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/.."
-: "${PROMETHEUS:=prometheus}" "${JAEGER:=jaeger}" "${ALERTMANAGER:=alertmanager}" "${DAPRD:=daprd}" "${KAFKA_JARS:=}" "${JMX_AGENT:=}"
+: "${PROMETHEUS:=prometheus}" "${ALERTMANAGER:=alertmanager}" "${JAEGER:=jaeger}" "${ALERTMANAGER:=alertmanager}" "${DAPRD:=daprd}" "${KAFKA_JARS:=}" "${JMX_AGENT:=}"
 if command -v go >/dev/null; then PATH="$PATH:$(go env GOPATH)/bin"; fi
 # `prometheus` and `promtool` are called by these names.
 case "$PROMETHEUS" in */*) PATH="$(cd "$(dirname "$PROMETHEUS")" && pwd):$PATH" ;; esac
 case "$ALERTMANAGER" in */*) PATH="$(cd "$(dirname "$ALERTMANAGER")" && pwd):$PATH" ;; esac
-export PATH JAEGER ALERTMANAGER DAPRD KAFKA_JARS JMX_AGENT
+export PATH ALERTMANAGER JAEGER ALERTMANAGER DAPRD KAFKA_JARS JMX_AGENT
 
 # missing <peer…>: those of them that are not here.
 missing() {
@@ -45,6 +47,8 @@ missing() {
 peers() {
   case "$1" in
     tests|tsdb|promql) echo prometheus promtool ;;
+    alerts) echo prometheus "$ALERTMANAGER" node ;;
+    notifications|alertmanager-api) echo "$ALERTMANAGER" node ;;
     jaeger) echo "$JAEGER" node curl ;;
     alertmanager-api) echo "$ALERTMANAGER" amtool node curl ;;
     dapr) echo "$DAPRD" KAFKA_JARS java kcat python3 ;;

@@ -187,10 +187,10 @@ fn wrong_notifications_are_refused_and_those_of_before_stay() {
             "alertmanager.yml:2:13",
             "undefined receiver \"nobody\"",
         ),
-        (good.replace("clock=yes", "clock=~("), "alertmanager.yml:8:", "clock=~("),
+        (good.replace("clock=yes", "clock=~("), "alertmanager.yml:8:17", "invalid regular expression \"(\""),
         (
             good.replace("webhook_configs", "webhook_config"),
-            "alertmanager.yml:10:",
+            "alertmanager.yml:11:3",
             "did you mean webhook_configs?",
         ),
         (good.clone() + "templates: ['*.tmpl']\n", "broken.tmpl:1", "nosuch"),
