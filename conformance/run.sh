@@ -6,7 +6,6 @@
 #   PROMETHEUS    prometheus    Prometheus 3.16, promtool beside it                  tests, promql, tsdb
 #   ALERTMANAGER  alertmanager  Alertmanager 0.34, amtool beside it                  alerts, notifications, alertmanager-api
 #   JAEGER        jaeger        Jaeger 2.13 or later                                 jaeger
-#   ALERTMANAGER  alertmanager  Alertmanager 0.34, amtool beside it                  alertmanager-api
 #   DAPRD         daprd         daprd 1.14                                           dapr, stack
 #   KAFKA_JARS    (none)        folder with the jars of Kafka 4.1, and java, kcat    kafka, dapr, stack
 #   JMX_AGENT     (none)        jmx_prometheus_javaagent.jar                         stack: brokertopicmetrics of the real Kafka
@@ -18,19 +17,18 @@
 #     github.com/prometheus/prometheus/cmd/{prometheus,promtool}@v0.316.0
 #   go install github.com/prometheus/alertmanager/cmd/{alertmanager,amtool}@v0.34.2
 #   jaeger: github.com/jaegertracing/jaeger, go build ./cmd/jaeger
-#   alertmanager, amtool: github.com/prometheus/alertmanager, go build ./cmd/alertmanager ./cmd/amtool
 #   daprd: github.com/dapr/dapr, go build -tags stablecomponents ./cmd/daprd
 #   Maven: org.apache.kafka:kafka_2.13:4.1.1 org.apache.kafka:kafka-tools:4.1.1 org.slf4j:slf4j-simple
 #     io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1
 set -euo pipefail
 case "${1:-}" in -h|--help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;; esac
 cd "$(dirname "$0")/.."
-: "${PROMETHEUS:=prometheus}" "${ALERTMANAGER:=alertmanager}" "${JAEGER:=jaeger}" "${ALERTMANAGER:=alertmanager}" "${DAPRD:=daprd}" "${KAFKA_JARS:=}" "${JMX_AGENT:=}"
+: "${PROMETHEUS:=prometheus}" "${ALERTMANAGER:=alertmanager}" "${JAEGER:=jaeger}" "${DAPRD:=daprd}" "${KAFKA_JARS:=}" "${JMX_AGENT:=}"
 if command -v go >/dev/null; then PATH="$PATH:$(go env GOPATH)/bin"; fi
 # `prometheus` and `promtool` are called by these names.
 case "$PROMETHEUS" in */*) PATH="$(cd "$(dirname "$PROMETHEUS")" && pwd):$PATH" ;; esac
 case "$ALERTMANAGER" in */*) PATH="$(cd "$(dirname "$ALERTMANAGER")" && pwd):$PATH" ;; esac
-export PATH ALERTMANAGER JAEGER ALERTMANAGER DAPRD KAFKA_JARS JMX_AGENT
+export PATH ALERTMANAGER JAEGER DAPRD KAFKA_JARS JMX_AGENT
 
 # missing <peer…>: those of them that are not here.
 missing() {
@@ -48,7 +46,7 @@ peers() {
   case "$1" in
     tests|tsdb|promql) echo prometheus promtool ;;
     alerts) echo prometheus "$ALERTMANAGER" node ;;
-    notifications|alertmanager-api) echo "$ALERTMANAGER" node ;;
+    notifications) echo "$ALERTMANAGER" node ;;
     jaeger) echo "$JAEGER" node curl ;;
     alertmanager-api) echo "$ALERTMANAGER" amtool node curl ;;
     dapr) echo "$DAPRD" KAFKA_JARS java kcat python3 ;;
