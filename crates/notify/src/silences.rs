@@ -5,14 +5,17 @@
 //! matchers end it and make a new one. A function of what it was given: it reads no clock and writes nothing.
 
 mod check;
+mod index;
+mod literals;
 mod record;
 
 pub(crate) use record::SilenceRecord;
 
 use crate::error::NotifyError;
 use crate::matchers::Matchers;
+use index::{Index, Place};
 use std::collections::{BTreeMap, HashMap};
-use tidewatch_model::{Labels, MatchOp, Matcher};
+use tidewatch_model::{Labels, Matcher};
 
 /// A silence. Times are in milliseconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,37 +88,44 @@ pub(crate) struct Silences {
     limits: SilenceLimits,
     /// How long a silence is kept after its end.
     retention: i64,
-    all: BTreeMap<String, (Silence, Matchers)>,
-    /// Ids by a label and the value that it must have.
-    by_value: HashMap<(String, String), Vec<String>>,
-    /// Ids of those that no one value decides.
-    others: Vec<String>,
+    all: BTreeMap<String, Kept>,
+    ids: HashMap<u64, String>,
+    index: Index,
+    next_number: u64,
+}
+
+/// A silence and where the index has it.
+#[derive(Clone, Debug)]
+struct Kept {
+    silence: Silence,
+    matchers: Matchers,
+    number: u64,
+    place: Place,
 }
 
 impl Silences {
     pub(crate) fn new(limits: SilenceLimits, retention: i64) -> Self {
-        Self { limits, retention, all: BTreeMap::new(), by_value: HashMap::new(), others: Vec::new() }
+        let (all, ids, index) = (BTreeMap::new(), HashMap::new(), Index::default());
+        Self { limits, retention, all, ids, index, next_number: 0 }
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&Silence> {
-        self.all.get(id).map(|(silence, _)| silence)
+        self.all.get(id).map(|kept| &kept.silence)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Silence> {
-        self.all.values().map(|(silence, _)| silence)
+        self.all.values().map(|kept| &kept.silence)
     }
 
     /// The ids of those that silence these labels.
     pub(crate) fn silencing(&self, labels: &Labels, now: i64) -> Vec<String> {
-        let by_value = labels.iter().flat_map(|(name, value)| {
-            self.by_value.get(&(name.to_owned(), value.to_owned())).into_iter().flatten()
-        });
-        let holds = |id: &&String| {
-            self.all.get(*id).is_some_and(|(silence, matchers)| {
-                silence.state(now) == SilenceState::Active && matchers.matches(labels)
-            })
-        };
-        let mut ids: Vec<String> = by_value.chain(&self.others).filter(holds).cloned().collect();
+        let kept = |number: u64| self.ids.get(&number).and_then(|id| self.all.get(id));
+        let is_over =
+            |number| kept(number).is_none_or(|kept| kept.silence.state(now) == SilenceState::Expired);
+        let candidates = self.index.candidates(labels, is_over).into_iter().filter_map(kept);
+        let holding = candidates
+            .filter(|kept| kept.silence.state(now) == SilenceState::Active && kept.matchers.matches(labels));
+        let mut ids: Vec<String> = holding.map(|kept| kept.silence.id.clone()).collect();
         ids.sort_unstable();
         ids
     }
@@ -189,27 +199,18 @@ impl Silences {
     /// Takes a silence as it is.
     pub(crate) fn apply(&mut self, silence: Silence) {
         self.remove(&silence.id);
-        let id = silence.id.clone();
-        match deciding_value(&silence) {
-            Some(key) => self.by_value.entry(key).or_default().push(id.clone()),
-            None => self.others.push(id.clone()),
-        }
-        let matchers = Matchers::new(silence.matchers.clone());
-        self.all.insert(id, (silence, matchers));
+        let number = self.next_number;
+        self.next_number += 1;
+        let (id, matchers) = (silence.id.clone(), Matchers::new(silence.matchers.clone()));
+        let place = self.index.insert(number, &matchers);
+        self.ids.insert(number, id.clone());
+        self.all.insert(id, Kept { silence, matchers, number, place });
     }
 
     fn remove(&mut self, id: &str) {
-        let Some((silence, _)) = self.all.remove(id) else { return };
-        match deciding_value(&silence) {
-            None => self.others.retain(|other| other != id),
-            Some(key) => {
-                if let Some(ids) = self.by_value.get_mut(&key) {
-                    ids.retain(|other| other != id);
-                    if ids.is_empty() {
-                        self.by_value.remove(&key);
-                    }
-                }
-            }
+        if let Some(Kept { number, place, .. }) = self.all.remove(id) {
+            self.ids.remove(&number);
+            self.index.remove(number, &place);
         }
     }
 
@@ -218,6 +219,7 @@ impl Silences {
         let over = |silence: &&Silence| silence.ends_at.saturating_add(self.retention) <= now;
         let ids: Vec<String> = self.iter().filter(over).map(|silence| silence.id.clone()).collect();
         ids.iter().for_each(|id| self.remove(id));
+        self.index.forget_unused();
         ids.len()
     }
 
@@ -226,13 +228,6 @@ impl Silences {
         [SilenceState::Active, SilenceState::Pending, SilenceState::Expired]
             .map(|state| (state, self.iter().filter(|silence| silence.state(now) == state).count()))
     }
-}
-
-/// A label and the value that it must have.
-fn deciding_value(silence: &Silence) -> Option<(String, String)> {
-    let decides = |matcher: &&Matcher| matcher.op() == MatchOp::Equal && !matcher.value().is_empty();
-    let matcher = silence.matchers.iter().find(decides)?;
-    Some((matcher.name().to_owned(), matcher.value().to_owned()))
 }
 
 /// The silence ended now; nothing if it was over.
@@ -301,6 +296,63 @@ mod tests {
         assert_eq!(all.counts(NOW + 1).map(|(_, count)| count), [1, 1, 0]);
     }
 
+    /// Silences come, change and go in an order that is the same each time; at each step what is found is what asking each finds.
+    #[test]
+    fn what_the_index_finds_is_what_each_silence_says() {
+        let texts = [
+            "a=1",
+            "a=2,b=~\"x.*\"",
+            "b=~\"x|y\"",
+            "b=~\"x.+|y[0-9].\"",
+            "b=~\".*1.*\"",
+            "b=~\".*(1|2)\"",
+            "a!=1",
+            "b=~\"x?y.*\"",
+            "a=~\"|1\",b=~\"y.*\"",
+            "b=~\"xé.*\"",
+            "c=\"\",a=~\".+\"",
+            "b!~\"x.*\",a=1",
+            "b=~\"(?i)X1\"",
+            "b=~\"(x)?y1\"",
+            "b=~\"y{0}x1\"",
+        ];
+        let mut all = Silences::new(SilenceLimits { count: 0, bytes: 0 }, 3);
+        let mut random = fastrand::Rng::with_seed(7);
+        let values = ["", "1", "2", "x", "x1", "y1", "yy2", "xé1", "y", "X1"];
+        for step in 0..3000 {
+            let now = NOW + step;
+            let ids: Vec<String> = all.iter().map(|silence| silence.id.clone()).collect();
+            match random.u8(..4) {
+                0 if !ids.is_empty() => {
+                    let changed = all.expire(&ids[random.usize(..ids.len())], now).unwrap();
+                    changed.into_iter().for_each(|silence| all.apply(silence));
+                }
+                1 => {
+                    all.collect_garbage(now);
+                }
+                _ if ids.len() < 40 => {
+                    let made = silence(texts[random.usize(..texts.len())], 0, now + random.i64(1..30));
+                    let id = format!("id-{step}");
+                    let (_, changed) = all.set(made, now, || id).unwrap();
+                    changed.into_iter().for_each(|silence| all.apply(silence));
+                }
+                _ => {}
+            }
+            let value = |random: &mut fastrand::Rng| values[random.usize(..values.len())];
+            let labels = [("a", value(&mut random)), ("b", value(&mut random)), ("z", "9")];
+            let labels = Labels::from_pairs(labels);
+            let holds = |silence: &&Silence| {
+                let matchers = Matchers::new(silence.matchers.clone());
+                silence.state(now) == SilenceState::Active && matchers.matches(&labels)
+            };
+            let expected: Vec<String> = all.iter().filter(holds).map(|silence| silence.id.clone()).collect();
+            assert_eq!(all.silencing(&labels, now), expected, "step {step} {labels}");
+        }
+        all.collect_garbage(NOW + HOUR);
+        all.collect_garbage(NOW + HOUR);
+        assert_eq!((all.ids.len(), all.index.remembered()), (0, 0));
+    }
+
     /// What Alertmanager 0.34.2 did with the same requests.
     #[test]
     fn an_active_silence_is_replaced_unless_only_its_end_changes() {
@@ -366,6 +418,6 @@ mod tests {
         let long = Silence { comment: "x".repeat(400), ..silence("a=2", 0, NOW + 2 * HOUR) };
         let error = set(&mut all, long, NOW).unwrap_err().to_string();
         assert!(error.starts_with("silence exceeded maximum size:"), "{error}");
-        assert!(all.by_value.is_empty());
+        assert!(all.ids.is_empty());
     }
 }
