@@ -150,8 +150,16 @@ impl Journal {
         self.bytes > 2 * self.bytes_rewritten + (256 << 10)
     }
 
-    /// Makes the file anew of these lines. After an error the file is as it was.
+    /// Makes the file anew of these lines. After an error the file is as it was, or as it should be but perhaps not on the disk.
     pub(crate) fn rewrite(&mut self, lines: &[String]) -> io::Result<()> {
+        self.rewrite_with(lines, |folder| File::open(folder)?.sync_all())
+    }
+
+    fn rewrite_with(
+        &mut self,
+        lines: &[String],
+        sync_folder: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         let temporary = self.path.with_extension("journal.new");
         let header = format!("{{\"format\":\"tidewatch {}\",\"version\":{VERSION}}}", self.name);
         let mut text = framed(&header);
@@ -165,15 +173,13 @@ impl Journal {
                 return Err(error);
             }
         };
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        // what is appended from here on has to go to the file that has the name
         self.file = file;
         self.bytes = text.len() as u64;
         self.bytes_rewritten = self.bytes;
         self.unsynced = false;
         self.torn = false;
-        Ok(())
+        self.path.parent().map_or(Ok(()), sync_folder)
     }
 }
 
@@ -314,6 +320,17 @@ mod tests {
         let error = Journal::open(folder.path(), "things").unwrap_err().to_string();
         assert!(error.contains("version 2") && error.contains("hint: "), "{error}");
         assert_eq!(std::fs::read_to_string(file_of(folder.path())).unwrap(), text);
+    }
+
+    #[test]
+    fn lines_go_to_the_file_that_has_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(folder.path(), "things").unwrap();
+        let failing = |_: &Path| Err(io::Error::other("no"));
+        assert!(journal.rewrite_with(&lines(1), failing).is_err());
+        journal.append(&["{\"n\":1}".to_owned()]).unwrap();
+        drop(journal);
+        assert_eq!(Journal::open(folder.path(), "things").unwrap().1.lines, lines(2));
     }
 
     #[test]

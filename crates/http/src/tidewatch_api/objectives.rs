@@ -42,7 +42,9 @@ pub(super) async fn page(State(shared): State<Shared>, Path(name): Path<String>)
         Some(page) => text(StatusCode::OK, page.clone()),
         None => text(
             StatusCode::NOT_FOUND,
-            format!("no page {name:?}; hint: pages come from ConfigMaps whose keys all end in .md, or from --web.user-assets\n"),
+            format!(
+                "no page {name:?}; hint: pages come from ConfigMaps whose keys all end in .md, or from --web.user-assets\n"
+            ),
         ),
     }
 }

@@ -7,6 +7,7 @@
 mod against_kubectl;
 mod against_prometheus;
 mod alerting;
+mod alertmanager;
 mod client;
 mod dashboards_and_pods;
 mod doubles;

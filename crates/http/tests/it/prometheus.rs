@@ -355,7 +355,7 @@ async fn methods_are_refused_as_prometheus_refuses_them() {
     check("GET", "/-/reload", 405, "", "Only POST or PUT requests allowed").await;
     check("POST", "/-/reload", 403, "", "Lifecycle API is not enabled.").await;
     check("PUT", "/-/quit", 403, "", "Lifecycle API is not enabled.").await;
-    for target in ["/api/v1/nope", "/api/v2/x", "/api/", "/-/nope", "/metrics/x"] {
+    for target in ["/api/v1/nope", "/api/v3/x", "/api/", "/-/nope", "/metrics/x"] {
         check("GET", target, 404, "", "404 page not found\n").await;
         check("POST", target, 404, "", "404 page not found\n").await;
     }

@@ -3,7 +3,7 @@
 //! Input: a [`Notification`]. Output: a POST to the channel's webhook. Title, description and content are cut to Discord's limits. A
 //! 429 is tried again after the time that Discord names.
 
-use super::http_client;
+use super::http_client::{self, Reading};
 use super::secret::{self, Redactor};
 use super::verdict::judge;
 use super::{Defaults, Rendering, go_json, status_of, template_field, truncated_in_runes, webhook_url};
@@ -76,7 +76,8 @@ impl Receiver for Discord {
             let body = request(&self.config, &Rendering { templates: &self.templates, notification })?;
             let url = secret::read("webhook_url_file", &self.config.webhook_url).await?;
             let mut redactor = Redactor::default();
-            let answer = http_client::post_json(&self.config.http, &url, body, &mut redactor).await?;
+            let answer =
+                http_client::post_json(&self.config.http, &url, body, Reading::Errors, &mut redactor).await?;
             judge(&answer, &[], None).map_err(|error| redactor.redact_error(error))
         })
     }

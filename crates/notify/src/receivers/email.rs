@@ -198,7 +198,7 @@ impl Email {
         connection.authenticate(&credentials).await?;
         let message = mail.bytes(&unique_id(), &unique_id());
         connection.deliver(&mail.from, &mail.to, &message).await?;
-        connection.quit().await;
+        connection.quit();
         Ok(())
     }
 }

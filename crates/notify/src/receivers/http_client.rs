@@ -19,11 +19,11 @@ use hyper::header::{
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
-use std::pin::pin;
 use std::time::{Duration, SystemTime};
 use tidewatch_manifest::{HttpAuth, HttpSettings};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// How requests name themselves.
 const AGENT: &str = concat!("tidewatch/", env!("CARGO_PKG_VERSION"));
@@ -33,6 +33,9 @@ const MAX_REDIRECTS: usize = 10;
 
 /// Bytes of an answer that are read; what follows is dropped with the connection.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// Time for the body of an answer that says what is wrong, or of one that nobody waits for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest wait that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -45,6 +48,17 @@ pub(crate) struct Answer {
     /// How long the server asks to be left alone.
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: String,
+    /// Why the body is not whole.
+    pub(crate) cut_off: Option<String>,
+}
+
+/// Which answers' bodies are of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Of those that are not 2xx. What was taken is taken, even if the body never ends.
+    Errors,
+    /// Of all.
+    Everything,
 }
 
 /// A URL that requests can go to.
@@ -68,6 +82,7 @@ pub(crate) async fn post_json(
     settings: &HttpSettings,
     url: &str,
     body: Vec<u8>,
+    reading: Reading,
     redactor: &mut Redactor,
 ) -> Result<Answer, SendError> {
     redactor.hide_url(url);
@@ -75,7 +90,7 @@ pub(crate) async fn post_json(
     let host = uri.host().unwrap_or_default().to_owned();
     let failed = |reason: String| SendError::recoverable(format!("post to {host}: {reason}"));
     let secrets = secret_headers(settings, &uri, redactor).await?;
-    let response = follow(settings, uri, body.into(), secrets).await;
+    let response = follow(settings, uri, body.into(), reading, secrets).await;
     let mut answer = response.map_err(|reason| redactor.redact_error(failed(reason)))?;
     answer.body = redactor.redact(&answer.body);
     Ok(answer)
@@ -153,6 +168,7 @@ async fn follow(
     settings: &HttpSettings,
     first: Uri,
     body: Bytes,
+    reading: Reading,
     mut secrets: HeaderMap,
 ) -> Result<Answer, String> {
     let (mut uri, mut method, mut body) = (first.clone(), Method::POST, body);
@@ -168,7 +184,7 @@ async fn follow(
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.extend(secrets.clone());
-        let (answer, location) = exchange(settings, &uri, request).await?;
+        let (answer, location) = exchange(settings, &uri, request, reading).await?;
         let Some(location) = location.filter(|_| settings.follow_redirects) else { return Ok(answer) };
         match answer.status {
             301..=303 => (method, body) = (Method::GET, Bytes::new()),
@@ -219,6 +235,7 @@ async fn exchange(
     settings: &HttpSettings,
     uri: &Uri,
     request: Request<Full<Bytes>>,
+    reading: Reading,
 ) -> Result<(Answer, Option<String>), String> {
     let host = uri.host().unwrap_or_default();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -227,44 +244,60 @@ async fn exchange(
     let stream = TcpStream::connect((bare, port)).await.map_err(|error| error.to_string())?;
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     if encrypted {
-        send(tls::connect(&settings.tls, bare, stream).await?, request).await
+        send(tls::connect(&settings.tls, bare, stream).await?, request, reading).await
     } else {
-        send(stream, request).await
+        send(stream, request, reading).await
     }
 }
 
-async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+async fn send<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     stream: S,
     request: Request<Full<Bytes>>,
+    reading: Reading,
 ) -> Result<(Answer, Option<String>), String> {
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| innermost(&error))?;
-    let mut answering = pin!(async move {
-        let response = sender.send_request(request).await.map_err(|error| innermost(&error))?;
-        read_answer(response).await
-    });
-    let mut connection = pin!(connection);
-    let mut open = true;
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut answering => return answer,
-            _ = &mut connection, if open => open = false,
-        }
+    // ends with this request, however that ends
+    let mut connected = JoinSet::new();
+    connected.spawn(connection);
+    let response = sender.send_request(request).await.map_err(|error| innermost(&error))?;
+    let (mut answer, location) = head_of(&response);
+    let mut body = response.into_body();
+    let taken = (200..300).contains(&answer.status);
+    if taken && reading == Reading::Errors {
+        tokio::spawn(async move {
+            let _connected = connected;
+            // a server that is cut off while it answers would call that an error; what it says does not matter
+            let _ = tokio::time::timeout(BODY_TIMEOUT, read_body(&mut body, &mut Vec::new())).await;
+        });
+        return Ok((answer, location));
     }
+    let mut bytes = Vec::new();
+    let ended = match taken {
+        true => read_body(&mut body, &mut bytes).await,
+        false => match tokio::time::timeout(BODY_TIMEOUT, read_body(&mut body, &mut bytes)).await {
+            Ok(ended) => ended,
+            Err(_) => Err(format!("no end within {BODY_TIMEOUT:?}")),
+        },
+    };
+    answer.cut_off = ended.err();
+    answer.body = String::from_utf8_lossy(&bytes).into_owned();
+    Ok((answer, location))
 }
 
-async fn read_answer(response: Response<Incoming>) -> Result<(Answer, Option<String>), String> {
+fn head_of(response: &Response<Incoming>) -> (Answer, Option<String>) {
     let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let location = header(LOCATION).map(str::to_owned);
-    let mut answer = Answer {
+    let answer = Answer {
         status: response.status().as_u16(),
         content_type: header(CONTENT_TYPE).unwrap_or_default().to_owned(),
         retry_after: header(RETRY_AFTER).and_then(|text| retry_after(text, SystemTime::now())),
-        body: String::new(),
+        ..Answer::default()
     };
-    let mut bytes = Vec::new();
-    let mut incoming = response.into_body();
+    (answer, header(LOCATION).map(str::to_owned))
+}
+
+/// Reads up to [`MAX_ANSWER`].
+async fn read_body(incoming: &mut Incoming, bytes: &mut Vec<u8>) -> Result<(), String> {
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| format!("read the answer: {}", innermost(&error)))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -274,8 +307,7 @@ async fn read_answer(response: Response<Incoming>) -> Result<(Answer, Option<Str
             break;
         }
     }
-    answer.body = String::from_utf8_lossy(&bytes).into_owned();
-    Ok((answer, location))
+    Ok(())
 }
 
 /// The time of a `Retry-After` header: seconds, or a date. At most an hour.

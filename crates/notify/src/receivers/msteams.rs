@@ -2,9 +2,10 @@
 //!
 //! Input: a [`Notification`]. Output: a POST to the channel's webhook. The workflows that succeeded these webhooks are `msteamsv2`.
 
+use super::http_client::{self, Reading};
 use super::secret::{self, Redactor};
 use super::verdict::judge;
-use super::{Defaults, Rendering, go_json, http_client, status_of, template_field, webhook_url};
+use super::{Defaults, Rendering, go_json, status_of, template_field, webhook_url};
 use crate::{Notification, Receiver, SendError, Templates};
 use serde::Serialize;
 use std::path::Path;
@@ -63,7 +64,8 @@ impl Receiver for MsTeams {
             let body = request(&self.config, &Rendering { templates: &self.templates, notification })?;
             let url = secret::read("webhook_url_file", &self.config.webhook_url).await?;
             let mut redactor = Redactor::default();
-            let answer = http_client::post_json(&self.config.http, &url, body, &mut redactor).await?;
+            let answer =
+                http_client::post_json(&self.config.http, &url, body, Reading::Errors, &mut redactor).await?;
             judge(&answer, &[], None).map_err(|error| redactor.redact_error(error))
         })
     }

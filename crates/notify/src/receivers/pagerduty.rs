@@ -3,7 +3,7 @@
 //! Input: a [`Notification`]. Output: a POST to `url`. All notifications of a group are one incident, named by the hash of the group's
 //! key. An event above 512 kB goes without its details. API v1 (`service_key`) is refused at load.
 
-use super::http_client::{self, Answer, parse_url};
+use super::http_client::{self, Answer, Reading, parse_url};
 use super::rendered_value::rendered;
 use super::secret::{self, Redactor};
 use super::verdict::judge;
@@ -184,7 +184,8 @@ impl Receiver for Pagerduty {
             redactor.hide(&key);
             let body = request(&self.config, &key, &rendering)?;
             let url = secret::read("url", &self.config.url).await?;
-            let answer = http_client::post_json(&self.config.http, &url, body, &mut redactor).await;
+            let answer =
+                http_client::post_json(&self.config.http, &url, body, Reading::Errors, &mut redactor).await;
             let judged = answer.and_then(|answer| judge(&answer, &[], Some(details_of(&answer))));
             judged.map_err(|error| redactor.redact_error(error))
         }))

@@ -82,8 +82,9 @@ impl Redactor {
         for part in path.split(['/', '?', '&', '=']).filter(|part| part.len() >= 8) {
             self.hide(part);
         }
-        if let Some((_, password)) = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
-            self.hide(password);
+        // a user without a password is a token
+        if let Some((user, _)) = authority.rsplit_once('@') {
+            self.hide(user.split_once(':').map_or(user, |(_, password)| password));
         }
     }
 
@@ -151,6 +152,7 @@ mod tests {
         check(url, "cannot POST /services/T0000/B1234567/abcdefgh?x=y", "cannot POST <secret>");
         check(url, "token abcdefgh is gone", "token <secret> is gone");
         check("http://u:pass1@h/", "pass1 at h", "<secret> at h");
+        check("http://t0ken@h/", "t0ken at h", "<secret> at h");
         check("http://h/a", "/ a b", "/ a b");
     }
 }

@@ -3,7 +3,7 @@
 //! Input: a [`Notification`]. Output: a POST to the webhook or to Slack's API. Slack says what is wrong in the body of an answer 200
 //! too. Replacing an earlier message (`update_message`) is refused at load.
 
-use super::http_client::{self, Answer, parse_url};
+use super::http_client::{self, Answer, Reading, parse_url};
 use super::secret::{self, Redactor};
 use super::verdict::{judge, shortened};
 use super::{Defaults, Rendering, go_json, missing, secret_field, template_field, timed, truncated_in_runes};
@@ -290,7 +290,9 @@ impl Receiver for Slack {
             let body = request(&self.config, &rendering)?;
             let url = secret::read("api_url_file", &self.config.api_url).await?;
             let mut redactor = Redactor::default();
-            let answer = http_client::post_json(&self.config.http, &url, body, &mut redactor).await?;
+            let answer =
+                http_client::post_json(&self.config.http, &url, body, Reading::Everything, &mut redactor)
+                    .await?;
             judge(&answer, &[], None).and_then(|()| judge_body(&answer)).map_err(|mut error| {
                 error.message = format!("channel {channel:?}: {}", error.message);
                 redactor.redact_error(error)
@@ -301,6 +303,9 @@ impl Receiver for Slack {
 
 /// Judges the body of an answer 2xx: a webhook says `ok`, the API says so in JSON.
 fn judge_body(answer: &Answer) -> Result<(), SendError> {
+    if let Some(reason) = &answer.cut_off {
+        return Err(SendError::recoverable(reason.clone()));
+    }
     let body = shortened(&answer.body);
     if !answer.content_type.starts_with("application/json") {
         return match answer.body.as_str() {

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
+use std::time::Duration;
 use tidewatch_manifest::TlsConfig;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -19,6 +20,9 @@ use tokio::net::TcpStream;
 /// Bytes of a line of an answer, and lines of an answer, at most.
 const MAX_LINE: u64 = 4096;
 const MAX_LINES: usize = 100;
+
+/// Time for a server to answer a good-bye.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a connection has to be able to do.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -235,10 +239,13 @@ impl Connection {
         self.expect(step, 250).await.map(drop)
     }
 
-    /// Says good-bye; whether the server answers does not matter any more.
-    pub(super) async fn quit(mut self) {
-        let _ = self.exchange("quit", "QUIT").await;
-        let _ = self.stream.shutdown().await;
+    /// Says good-bye. The message is the server's already: nobody waits for the answer, and none makes the mail be sent again.
+    pub(super) fn quit(mut self) {
+        let farewell = async move {
+            let _ = self.exchange("quit", "QUIT").await;
+            let _ = self.stream.shutdown().await;
+        };
+        tokio::spawn(tokio::time::timeout(FAREWELL, farewell));
     }
 
     /// Sends a command and returns the text of the answer with the expected code.

@@ -3,7 +3,7 @@
 //! Input: a [`Notification`]. Output: a POST. The URL may be a template. At most `max_alerts` alerts are sent, and how many were left
 //! out is said in `truncatedAlerts`.
 
-use super::http_client::{self, parse_url};
+use super::http_client::{self, Reading, parse_url};
 use super::rendered_value::rendered;
 use super::secret::{self, Redactor};
 use super::verdict::judge;
@@ -106,7 +106,8 @@ impl Webhook {
         if url.is_empty() {
             return Err(SendError::unrecoverable("webhook URL is empty after templating"));
         }
-        let answer = http_client::post_json(&self.config.http, &url, body, &mut redactor).await?;
+        let answer =
+            http_client::post_json(&self.config.http, &url, body, Reading::Errors, &mut redactor).await?;
         judge(&answer, &[], None).map_err(|error| redactor.redact_error(error))
     }
 }

@@ -5,7 +5,7 @@
 
 use super::SenderOptions;
 use super::payload::body;
-use crate::receivers::http_client;
+use crate::receivers::http_client::{self, Reading};
 use crate::receivers::secret::Redactor;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -175,7 +175,9 @@ impl SendLoop {
 
     async fn post(&self, batch: &[Arc<Alert>]) -> Result<(), String> {
         let mut redactor = Redactor::default();
-        let answer = http_client::post_json(&self.config.http, &self.url, body(batch), &mut redactor).await;
+        let answer =
+            http_client::post_json(&self.config.http, &self.url, body(batch), Reading::Errors, &mut redactor);
+        let answer = answer.await;
         let answer = answer.map_err(|error| error.message)?;
         match answer.status {
             200..=299 => Ok(()),

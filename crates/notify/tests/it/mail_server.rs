@@ -22,6 +22,8 @@ pub(crate) struct Behaviour {
     pub(crate) refuses: &'static str,
     /// Says more than it was asked when TLS begins.
     pub(crate) injects: bool,
+    /// Never answers a good-bye.
+    pub(crate) stays: bool,
 }
 
 /// What was said and sent.
@@ -132,6 +134,7 @@ async fn serve(
                 kept.lock().unwrap().messages.push(message);
                 say(&mut stream, "250 taken").await?;
             }
+            "QUIT" if behaviour.stays => std::future::pending().await,
             "QUIT" => return say(&mut stream, "221 bye").await,
             _ => say(&mut stream, "250 ok").await?,
         }

@@ -3,6 +3,7 @@
 use crate::certificates::SelfSigned;
 use crate::mail_server::{Behaviour, Dialogue, MailServer};
 use crate::setup::{notification, receiver};
+use std::time::Duration;
 use tidewatch_notify::SendError;
 
 /// One attempt with further settings, and what was said.
@@ -14,7 +15,24 @@ async fn attempt(behaviour: Behaviour, settings: &str) -> (Result<(), SendError>
         server.address.port()
     );
     let outcome = receiver(&entry).notify(&notification()).await;
+    if outcome.is_ok() {
+        // nobody waits for the good-bye
+        let said = async || {
+            while server.dialogue().lines.last().is_none_or(|line| line != "QUIT") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), said()).await.expect("no good-bye");
+    }
     (outcome, server.dialogue())
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_is_sent_even_if_the_good_bye_has_no_answer() {
+    let (outcome, dialogue) =
+        attempt(Behaviour { stays: true, ..Behaviour::default() }, "require_tls: false").await;
+    outcome.unwrap();
+    assert_eq!(dialogue.messages.len(), 1);
 }
 
 const LOGIN: &str = "auth_username: tim, auth_password: s3cret-tanstaaf, auth_secret: tanstaaftanstaaf";

@@ -98,6 +98,25 @@ fn the_todo_application_runs_and_is_watched() {
 }
 
 #[test]
+fn the_configuration_of_notifications_comes_from_the_manifests() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut product = todo(folder.path());
+    let receivers = get(&format!("{}/api/v2/receivers", product.address("/alertmanager"))).1;
+    for name in ["nobody", "dead-mans-switch", "pager", "chat"] {
+        assert!(receivers.contains(&format!("{name:?}")), "{name}: {receivers}");
+    }
+    let known = product.api("/api/v1/alertmanagers").to_string();
+    assert!(known.contains(&product.address("/alertmanager")), "{known}");
+    // nobody has these files on the machine that runs the tests
+    let said = product.said();
+    assert!(said.contains("pager-url") && said.contains("TIDEWATCH_SECRET_PAGER_URL"), "{said}");
+    eventually("Watchdog in the Alertmanager", || {
+        let alerts = get(&format!("{}/api/v2/alerts", product.address("/alertmanager"))).1;
+        alerts.contains("\"alertname\":\"Watchdog\"").then_some(())
+    });
+}
+
+#[test]
 fn ctrl_c_leaves_no_process_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut product = todo(folder.path());
