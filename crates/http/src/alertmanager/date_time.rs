@@ -45,7 +45,7 @@ fn spelled_out(text: &str) -> Option<String> {
     }
     let (clock, zone) = clock.split_at(clock.find(['Z', '+', '-']).unwrap_or(clock.len()));
     let has_t = clock.starts_with('T');
-    if !has_t && !(clock.starts_with(' ') && zone.is_empty()) {
+    if !(has_t || clock.starts_with(' ') && zone.is_empty()) {
         return None;
     }
     let seconds = match clock.len() {
