@@ -1,7 +1,10 @@
-//! `tidewatch check rules` and `tidewatch check config`: what is wrong with files before they are loaded, as promtool says it.
+//! `tidewatch check rules`, `check config` and `check alertmanager`: what is wrong with files before they are loaded, as promtool and
+//! amtool say it.
 //!
-//! Input: rule files, PrometheusRule manifests, prometheus.yml. Output: how many rules there are, or what is wrong. It loads nothing into
-//! a server.
+//! Input: rule files, PrometheusRule manifests, prometheus.yml, alertmanager.yml. Output: how many rules there are, or what is wrong. It
+//! loads nothing into a server.
+
+mod alertmanager;
 
 use crate::failure::Failure;
 use clap::{Args, Subcommand};
@@ -45,6 +48,12 @@ enum CheckCommand {
         #[arg(long)]
         ignore_unknown_fields: bool,
     },
+    /// Check configurations of Alertmanager with their templates, or the Secrets that hold them
+    Alertmanager {
+        /// Configuration files or manifests; - or none for standard input
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// Runs the command.
@@ -52,6 +61,7 @@ enum CheckCommand {
 /// # Errors
 /// When something is wrong with any of the files; what it is has been printed then.
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let stdin = [PathBuf::from("-")];
     let (failed, count) = match &args.command {
         CheckCommand::Rules { files, ignore_unknown_fields, features } => {
             let experimental_functions = features.iter().any(|name| name == "promql-experimental-functions");
@@ -60,7 +70,6 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
                 experimental_functions,
                 ..LoadOptions::default()
             };
-            let stdin = [PathBuf::from("-")];
             let files = if files.is_empty() { &stdin[..] } else { files };
             (files.iter().filter(|file| !check_rules(file, &options)).count(), files.len())
         }
@@ -68,6 +77,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
             let options =
                 LoadOptions { ignore_unknown_fields: *ignore_unknown_fields, ..LoadOptions::default() };
             (files.iter().filter(|file| !check_config(file, *syntax_only, &options)).count(), files.len())
+        }
+        CheckCommand::Alertmanager { files } => {
+            let files = if files.is_empty() { &stdin[..] } else { files };
+            (files.iter().filter(|file| !check_alertmanager(file)).count(), files.len())
         }
     };
     match failed {
@@ -93,6 +106,21 @@ fn check_rules(file: &Path, options: &LoadOptions) -> bool {
         Err(error) => eprintln!("  FAILED:\n{error}\n"),
     }
     checked.is_ok()
+}
+
+/// Checks a configuration of Alertmanager; whether nothing is wrong with it.
+fn check_alertmanager(file: &Path) -> bool {
+    let name = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(error) => {
+            println!("Checking '{}'  FAILED: cannot be read: {error}\n", name.display());
+            return false;
+        }
+    };
+    let report = alertmanager::check(name, &text);
+    print!("{}", report.lines);
+    report.passed
 }
 
 /// Checks a configuration, and its rule files unless only the syntax counts; whether nothing is wrong with them.

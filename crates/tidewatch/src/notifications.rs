@@ -76,11 +76,19 @@ fn parse(file: &Path, text: &str) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// The configuration in the first Secret that has one, if any does.
+/// The configuration in the Secret that has one, if any does.
 ///
 /// # Errors
 /// When it has mistakes; or a second Secret has one, too.
 pub(crate) fn config_of(secrets: &[Secret]) -> Result<Option<Config>, Failure> {
+    configuration_in(secrets)?.map(|(name, text)| parse(&name, &text)).transpose()
+}
+
+/// The text of the configuration in the Secret that has one, if any does, with the name that its mistakes carry.
+///
+/// # Errors
+/// When it is no text; or a second Secret has one, too.
+pub(crate) fn configuration_in(secrets: &[Secret]) -> Result<Option<(PathBuf, String)>, Failure> {
     let configs = secrets.iter().filter_map(|secret| {
         let (key, value) = KEYS.iter().find_map(|key| secret.data.get_key_value(*key))?;
         Some((secret, key, value))
@@ -104,7 +112,7 @@ pub(crate) fn config_of(secrets: &[Secret]) -> Result<Option<Config>, Failure> {
     })?;
     // its folder is that of the manifest, for what it names relative to it
     let name = format!("{}: Secret {}, in {key}", secret.meta.source.file, secret.meta.name);
-    parse(Path::new(&name), text).map(Some)
+    Ok(Some((PathBuf::from(name), text.to_owned())))
 }
 
 #[cfg(test)]
