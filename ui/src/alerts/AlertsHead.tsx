@@ -41,7 +41,8 @@ export function Unread({ what, error }: { what: string; error: string | undefine
 export function NoManager({ what }: { what: string }) {
   return (
     <div className="notice" role="status">
-      No Alertmanager runs here, so there are no {what}. Alerts go to those that <code>--alertmanager.url</code> of <code>tidewatch up</code>, or <code>alerting:</code> in prometheus.yml, names.
+      No Alertmanager runs here, so there are no {what}. Start one with <code>--alertmanager.config.file</code>; alerts go as well to those that <code>--alertmanager.url</code> of{' '}
+      <code>tidewatch up</code>, or <code>alerting:</code> in prometheus.yml, names.
     </div>
   );
 }

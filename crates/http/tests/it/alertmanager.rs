@@ -64,13 +64,13 @@ async fn post(served: &Served, path: &str, body: Value) -> Reply {
     call(served, "POST", path, &body.to_string()).await
 }
 
-fn alert(name: &str, more: Value) -> Value {
+fn alert(name: &str, more: &Value) -> Value {
     let mut labels = json!({ "alertname": name });
     labels.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     json!({ "labels": labels })
 }
 
-fn silence(matchers: Value) -> Value {
+fn silence(matchers: &Value) -> Value {
     json!({
         "matchers": matchers, "startsAt": "2023-11-14T22:00:00Z", "endsAt": "2023-11-15T00:00:00.5+01:00",
         "createdBy": "somebody", "comment": "<why>",
@@ -115,14 +115,14 @@ async fn alerts_and_groups_are_shown_to_the_byte() {
 async fn alerts_are_found_by_labels_receivers_and_state() {
     let served = served().await;
     let sent = json!([
-        alert("Critical", json!({"severity": "critical"})),
-        alert("Warning", json!({"severity": "warning"})),
-        alert("Page", json!({"severity": "page", "team": "a"})),
-        alert("Silenced", json!({"team": "b"})),
+        alert("Critical", &json!({"severity": "critical"})),
+        alert("Warning", &json!({"severity": "warning"})),
+        alert("Page", &json!({"severity": "page", "team": "a"})),
+        alert("Silenced", &json!({"team": "b"})),
         {"labels": {"alertname": "Over"}, "startsAt": "2023-11-14T20:00:00Z", "endsAt": "2023-11-14T21:00:00Z"},
     ]);
     assert_eq!(post(&served, "/alerts", sent).await.status, 200);
-    set(&served, silence(json!([is("alertname", "Silenced")]))).await;
+    set(&served, silence(&json!([is("alertname", "Silenced")]))).await;
     let names = |alerts: &Value| {
         let mut names: Vec<String> = alerts
             .as_array()
@@ -162,13 +162,13 @@ async fn alerts_are_found_by_labels_receivers_and_state() {
 #[tokio::test]
 async fn silences_are_set_changed_and_ended() {
     let served = served().await;
-    let id = set(&served, silence(json!([is("a", "<b>")]))).await;
+    let id = set(&served, silence(&json!([is("a", "<b>")]))).await;
     let shown = call(&served, "GET", &format!("/silence/{id}"), "").await.text();
     let expected = format!(
         r#"{{"id":"{id}","status":{{"state":"active"}},"updatedAt":"2023-11-14T22:13:20.000Z","comment":"\u003cwhy\u003e","createdBy":"somebody","endsAt":"2023-11-14T23:00:00.500Z","matchers":[{{"isEqual":true,"isRegex":false,"name":"a","value":"\u003cb\u003e"}}],"startsAt":"2023-11-14T22:13:20.000Z"}}"#
     );
     assert_eq!(shown, expected + "\n");
-    let mut later = silence(json!([{"name": "c", "value": "x|y", "isRegex": true, "isEqual": false}]));
+    let mut later = silence(&json!([{"name": "c", "value": "x|y", "isRegex": true, "isEqual": false}]));
     later["startsAt"] = json!("2023-11-14T22:30:00Z");
     later["annotations"] = json!({"ticket": "1"});
     let pending = set(&served, later).await;
@@ -184,7 +184,7 @@ async fn silences_are_set_changed_and_ended() {
     check("filter=c!~%22x%7Cy%22", &[&pending]).await;
     check("filter=c%3D%22x%22", &[]).await;
 
-    let mut longer = silence(json!([is("a", "<b>")]));
+    let mut longer = silence(&json!([is("a", "<b>")]));
     longer["id"] = json!(id);
     longer["startsAt"] = json!("2023-11-14T22:13:20Z");
     longer["endsAt"] = json!("2023-11-15T22:00:00Z");
@@ -260,7 +260,7 @@ async fn what_is_wrong_is_said_in_alertmanagers_words() {
         ("matchers", 602, "matchers in body is required"),
         ("startsAt", 602, "startsAt in body is required"),
     ] {
-        let mut without = silence(json!([is("a", "b")]));
+        let mut without = silence(&json!([is("a", "b")]));
         without[field] = Value::Null;
         check("POST", "/silences", &without.to_string(), 422, &coded(code, message)).await;
     }
@@ -270,7 +270,7 @@ async fn what_is_wrong_is_said_in_alertmanagers_words() {
         (json!([{"isRegex": false}]), 602, "matchers.0.name in body is required"),
         (json!([{"isRegex": false, "name": "a"}]), 602, "matchers.0.value in body is required"),
     ] {
-        check("POST", "/silences", &silence(matchers).to_string(), 422, &coded(code, message)).await;
+        check("POST", "/silences", &silence(&matchers).to_string(), 422, &coded(code, message)).await;
     }
     for (field, value, status, text) in [
         (
@@ -311,7 +311,7 @@ async fn what_is_wrong_is_said_in_alertmanagers_words() {
             r#"{"code":400,"message":"parsing silence body from \"\" failed, because …"#,
         ),
     ] {
-        let mut wrong = silence(json!([is("a", "b")]));
+        let mut wrong = silence(&json!([is("a", "b")]));
         wrong[field] = value;
         check("POST", "/silences", &wrong.to_string(), status, text).await;
     }
@@ -443,10 +443,10 @@ async fn without_an_alertmanager_the_answer_says_how_to_get_one() {
 #[tokio::test]
 async fn pages_of_other_origins_change_nothing() {
     let served = served().await;
-    let id = set(&served, silence(json!([is("a", "b")]))).await;
+    let id = set(&served, silence(&json!([is("a", "b")]))).await;
     let own = format!("http://{}", served.address);
-    let body = json!([alert("Sent", json!({}))]).to_string();
-    let silence = silence(json!([is("c", "d")])).to_string();
+    let body = json!([alert("Sent", &json!({}))]).to_string();
+    let silence = silence(&json!([is("c", "d")])).to_string();
     let one = format!("/silence/{id}");
     let check = async |origin: (&str, &str), status: u16| {
         for (method, path, body) in
@@ -475,17 +475,17 @@ async fn what_is_too_much_is_refused_by_name() {
     let clock = Arc::new(ManualClock::new(NOW));
     let options = AlertmanagerOptions { clock, max_alerts: 1, ..AlertmanagerOptions::default() };
     let served = served_with(CONFIG, options).await;
-    let sent = json!([alert("A", json!({})), alert("B", json!({})), alert("C", json!({}))]);
+    let sent = json!([alert("A", &json!({})), alert("B", &json!({})), alert("C", &json!({}))]);
     let refused = post(&served, "/alerts", sent).await;
     assert_eq!(
         (refused.status, refused.text().as_str()),
         (429, "\"1 alerts are known; hint: raise --alerts.limit\"\n")
     );
-    let mixed = json!([{"labels": {}}, alert("B", json!({}))]);
+    let mixed = json!([{"labels": {}}, alert("B", &json!({}))]);
     let refused = post(&served, "/alerts", mixed).await;
     let text = "\"at least one label pair required\\n1 alerts are known; hint: raise --alerts.limit\"\n";
     assert_eq!((refused.status, refused.text().as_str()), (400, text));
-    let long = silence(json!([is("a", &"x".repeat(70_000))]));
+    let long = silence(&json!([is("a", &"x".repeat(70_000))]));
     let refused = post(&served, "/silences", long).await;
     assert!(
         refused.status == 400 && refused.text().contains("--silences.max-silence-size-bytes"),
@@ -535,7 +535,7 @@ async fn notifications_are_listed_newest_first() {
     };
     assert!(listed("").await.is_empty());
     for (name, to, outcome) in [("First", "good", "delivered"), ("Second", "bad", "failed")] {
-        assert_eq!(post(&served, "/alerts", json!([alert(name, json!({"to": to}))])).await.status, 200);
+        assert_eq!(post(&served, "/alerts", json!([alert(name, &json!({"to": to}))])).await.status, 200);
         eventually(outcome, async || {
             listed("")
                 .await

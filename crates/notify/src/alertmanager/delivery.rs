@@ -114,14 +114,9 @@ impl Alertmanager {
             failed.map(|reason| last_error.map_or_else(|| reason.as_str().to_owned(), |e| e.message));
         if let Some(reason) = failed {
             self.metrics.failed(spec.name, reason).inc();
-            tracing::error!(
-                receiver = record.receiver,
-                integration = record.integration,
-                group = record.group_key,
-                attempts = record.attempts,
-                error = record.error,
-                "a notification failed"
-            );
+        }
+        if integration.is_news(record.error.as_deref()) {
+            tell(&record);
         }
         self.history_lock().put(delivery.id, record);
         unfinished.finished = true;
@@ -136,6 +131,22 @@ impl Alertmanager {
         state.take(effects);
         drop(state);
         self.wake.notify_one();
+    }
+}
+
+/// Says that an integration began to fail, fails for another reason, or works again.
+fn tell(record: &NotificationRecord) {
+    let NotificationRecord { receiver, integration, group_key, attempts, .. } = record;
+    match &record.error {
+        Some(error) => tracing::error!(
+            receiver,
+            integration,
+            group = group_key,
+            attempts,
+            error,
+            "a notification failed; the same again is only counted and kept"
+        ),
+        None => tracing::info!(receiver, integration, "notifications are delivered again"),
     }
 }
 
@@ -207,7 +218,7 @@ impl<'a> Attempts<'a> {
         self.record.duration_ms = so_far;
         self.alertmanager.history_lock().put(self.delivery.id, self.record.clone());
         let same = self.last_error.as_ref().is_some_and(|last| last.message == error.message);
-        if error.retry && !same {
+        if error.retry && !same && !self.integration.is_failing() {
             let NotificationRecord { receiver, integration, attempts, .. } = &self.record;
             tracing::warn!(receiver, integration, attempts, error = %error, "an attempt to notify failed, trying again later");
         }

@@ -19,6 +19,7 @@ pub(super) struct Integration {
     pub(super) receiver: Box<dyn Receiver>,
     pub(super) attempts: Semaphore,
     quiet_until: Mutex<Option<Instant>>,
+    complaint: Mutex<Option<String>>,
 }
 
 /// The integrations of all receivers.
@@ -45,7 +46,25 @@ impl Integrations {
 
 impl Integration {
     fn new(receiver: Box<dyn Receiver>) -> Self {
-        Self { receiver, attempts: Semaphore::new(MOST_ATTEMPTS), quiet_until: Mutex::new(None) }
+        Self {
+            receiver,
+            attempts: Semaphore::new(MOST_ATTEMPTS),
+            quiet_until: Mutex::new(None),
+            complaint: Mutex::new(None),
+        }
+    }
+
+    /// Notes why a delivery failed, or that it did not; whether that is news. A receiver that is away for a night would fill the log.
+    pub(super) fn is_news(&self, complaint: Option<&str>) -> bool {
+        let mut last = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = last.as_deref() != complaint;
+        *last = complaint.map(str::to_owned);
+        news
+    }
+
+    /// Whether its last delivery failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// When the next attempt may be made.
