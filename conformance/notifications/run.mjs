@@ -132,7 +132,8 @@ function playVirtual(number, { events }, refused) {
 
 /**
  * What differs, in words, and the largest difference of times. After a reload Alertmanager puts alerts that were over before into its new groups, and tells of
- * them, once more or for the first time; tidewatch goes on with the groups it had. What such an alert changes is on purpose.
+ * them, once more or for the first time; tidewatch goes on with the groups it had. What such an alert changes is on purpose. Whether a new group of old and
+ * young alerts waits then is decided in Alertmanager by the one that its map gives first: anew in each run.
  */
 function compare(real, ours, reloadedAt) {
   const byKey = (list) => {
@@ -149,6 +150,11 @@ function compare(real, ours, reloadedAt) {
       const [a, b] = [theirs[at], own[at]];
       const between = a && b ? Math.abs(a.at - b.at) : 0;
       const ofOurs = b ? textOf(b).split('\n') : [];
+      const atOnce = (one) => one !== undefined && one.at >= reloadedAt && one.at < reloadedAt + 100;
+      if (at === 0 && atOnce(a) !== atOnce(b)) {
+        purpose += 1;
+        break;
+      }
       if (a && a.at >= reloadedAt && textOf(a).split('\n').some((line) => line.startsWith('resolved ') && !ofOurs.includes(line))) {
         purpose += 1;
         break;
