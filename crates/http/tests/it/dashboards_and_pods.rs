@@ -86,7 +86,7 @@ async fn dashboards_are_listed_found_and_served_as_written() {
             .collect::<Vec<_>>()
     };
     assert_eq!(titles("type=dash-db").await, ["Kubernetes", "Todo / Application"]);
-    assert_eq!(titles("query=TODO").await, ["Todo / Application"]);
+    assert_eq!(titles("query=ToDo").await, ["Todo / Application"]);
     assert_eq!(titles("tag=app").await, ["Todo / Application"]);
     assert_eq!(titles("limit=1").await, ["Kubernetes"]);
     assert_eq!(titles("type=dash-folder").await, [""; 0]);

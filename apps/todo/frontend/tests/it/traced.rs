@@ -8,7 +8,7 @@ use todo_telemetry::testing::{Collector, ReceivedSpan, Running};
 use crate::start;
 
 /// Set for the process that is to be a backend: this same test program.
-const BE_A_BACKEND: &str = "TODO_TEST_BE_A_BACKEND";
+const BE_A_BACKEND: &str = "TEST_BE_A_BACKEND";
 
 /// Not a test of its own: what [`backend`] starts in another process.
 #[test]
