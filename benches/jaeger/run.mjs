@@ -5,11 +5,11 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encode } from '../../conformance/jaeger/protobuf.mjs';
 import { int, random, string } from '../../conformance/jaeger/payload.mjs';
+import { freePort } from '../../scripts/free-port.mjs';
 
 const SPANS = Number(process.env.SPANS ?? 1_000_000);
 const ROUNDS = Number(process.env.ROUNDS ?? 15);
@@ -42,14 +42,6 @@ async function settled(pid) {
     if (now.cpu - before.cpu < 0.05) return now;
     before = now;
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function call(url, options = {}, body) {

@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../scripts/free-port.mjs';
 
 const ROUNDS = 9;
 const SERIES = 10_000;
@@ -37,14 +38,6 @@ function start(program, args) {
   const child = spawn(program, args, { stdio: 'ignore' });
   children.push(child);
   return child.pid;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Both systems on a configuration each with data of its own. */

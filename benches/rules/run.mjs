@@ -2,9 +2,9 @@
 // services.rs has filled to ten minutes ahead, so that nothing has to be scraped and every processor second is a rule's. Prints
 // processor time and memory of both, and whether they recorded the same. Called by run.sh.
 import { execFileSync, spawn } from 'node:child_process';
-import { createServer } from 'node:http';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../../scripts/free-port.mjs';
 
 const SETTLE_S = Number(process.env.SETTLE_S ?? 45);
 const SECONDS = Number(process.env.SECONDS_RUN ?? 180);
@@ -28,14 +28,6 @@ async function ready(url) {
     await sleep(100);
   }
   throw new Error(`${url} is not ready`);
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function start(name, program, flags) {

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../../scripts/free-port.mjs';
 
 const { PROMETHEUS, ALERTMANAGER, TIDEWATCH } = process.env;
 const children = [];
@@ -31,14 +32,6 @@ export async function receiver() {
   await new Promise((resolve) => server.once('listening', resolve));
   server.unref();
   return { told, url: `http://127.0.0.1:${server.address().port}` };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function start(program, flags, log) {

@@ -3,9 +3,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createServer as listen } from 'node:net';
 import { once } from 'node:events';
 import { endSeconds, generate } from './generate.mjs';
+import { freePort } from '../../scripts/free-port.mjs';
 
 const [work, cases, seed] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 /** Alertmanagers at a time: so many start and answer in time on two cores. */
@@ -31,15 +31,6 @@ await once(capture, 'listening');
 const captured = `http://127.0.0.1:${capture.address().port}`;
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, Math.max(0, milliseconds)));
-async function freePort() {
-  const server = listen().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** An integration as both name it, `webhook[0]` or 0, and the text by which notifications are compared. */
 const numberOf = (integration) => (typeof integration === 'number' ? integration : Number(/\[(\d+)\]/.exec(integration)?.[1] ?? 0));
 const sorted = (object) => JSON.stringify(Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1))));

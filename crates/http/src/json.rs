@@ -140,14 +140,23 @@ fn push_unicode_escape(out: &mut Vec<u8>, byte: u8) {
 
 /// A label set as an object.
 pub(crate) fn push_labels(out: &mut Vec<u8>, labels: &Labels) {
+    push_texts_by_name(out, labels.iter(), push_text);
+}
+
+/// Names and texts as an object, both written by `push`.
+pub(crate) fn push_texts_by_name<'a>(
+    out: &mut Vec<u8>,
+    texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    push: impl Fn(&mut Vec<u8>, &str),
+) {
     out.push(b'{');
-    for (at, (name, value)) in labels.iter().enumerate() {
+    for (at, (name, text)) in texts.into_iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        push_text(out, name);
+        push(out, name);
         out.push(b':');
-        push_text(out, value);
+        push(out, text);
     }
     out.push(b'}');
 }

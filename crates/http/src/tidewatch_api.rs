@@ -15,6 +15,7 @@ use crate::Shared;
 use crate::endpoint::Takes::{Get, Post};
 use crate::endpoint::endpoint;
 use crate::json::to_go_json;
+use crate::parameters::Parameters;
 use crate::reply::{EncodedBody, Encoding};
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -60,6 +61,18 @@ impl IntoResponse for Refusal {
         *response.status_mut() = self.code;
         response
     }
+}
+
+/// How many are asked for: `limit`, or `default` where it is not said.
+fn limit(parameters: &Parameters, default: usize, most: usize) -> Result<usize, Refusal> {
+    let text = match parameters.get("limit") {
+        "" => return Ok(default),
+        text => text,
+    };
+    text.parse().ok().filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
+        let error = format!("limit: {text:?} is not a number from 1 to {most}");
+        Refusal { field: Some("limit".to_owned()), ..Refusal::new(StatusCode::BAD_REQUEST, error) }
+    })
 }
 
 fn answer(headers: &HeaderMap, body: &Value) -> Response {

@@ -22,5 +22,5 @@ mod expectation;
 mod shown;
 
 pub use error::RuleTestError;
-pub use rule_files::load_rules;
+pub use rule_files::{LoadedRules, load_rules};
 pub use run::{FileResult, RunOptions, TestResult, run_file};

@@ -5,23 +5,33 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use tidewatch_manifest::load_text;
+use tidewatch_manifest::{ManifestError, load_text};
 use tidewatch_rules::{
     LoadOptions, RuleError, RuleErrors, RuleGroup, groups_of, load_rule_file, matching_files,
 };
+
+/// The rules of a text.
+#[derive(Debug)]
+pub struct LoadedRules {
+    /// Its groups, in their order.
+    pub groups: Vec<RuleGroup>,
+    /// What manifests have and nothing reads, such as misspelt fields; in a rule file that is a mistake.
+    pub warnings: Vec<ManifestError>,
+}
 
 /// Reads the rules of a text: a rule file as Prometheus has it, or Kubernetes manifests with PrometheusRules. `file` is how it is named
 /// in messages.
 ///
 /// # Errors
 /// All mistakes of the text.
-pub fn load_rules(file: &str, text: &str, options: &LoadOptions) -> Result<Vec<RuleGroup>, RuleErrors> {
+pub fn load_rules(file: &str, text: &str, options: &LoadOptions) -> Result<LoadedRules, RuleErrors> {
     let kind = |line: &str| {
         let value = line.strip_prefix("kind:").map(|value| value.trim().trim_matches(['"', '\'']));
         value == Some("PrometheusRule")
     };
     if !text.lines().any(kind) {
-        return load_rule_file(file, text, options);
+        let groups = load_rule_file(file, text, options)?;
+        return Ok(LoadedRules { groups, warnings: Vec::new() });
     }
     let manifests = load_text(file, text)
         .map_err(|errors| RuleErrors(errors.into_iter().map(RuleError::from).collect()))?;
@@ -32,7 +42,8 @@ pub fn load_rules(file: &str, text: &str, options: &LoadOptions) -> Result<Vec<R
             Err(RuleErrors(found)) => errors.extend(found),
         }
     }
-    if errors.is_empty() { Ok(groups) } else { Err(RuleErrors(errors)) }
+    let warnings = manifests.warnings;
+    if errors.is_empty() { Ok(LoadedRules { groups, warnings }) } else { Err(RuleErrors(errors)) }
 }
 
 /// The files that patterns match, each once, and the patterns that match none. `Err` names a pattern that is none.
@@ -61,7 +72,7 @@ pub(crate) fn load_files(files: &[PathBuf], options: &LoadOptions) -> Result<Vec
     for path in files {
         let file = path.display().to_string();
         let loaded = match fs::read_to_string(path) {
-            Ok(text) => load_rules(&file, &text, options),
+            Ok(text) => load_rules(&file, &text, options).map(|loaded| loaded.groups),
             Err(error) => {
                 let mut unreadable = RuleError::default();
                 (unreadable.file, unreadable.message) = (file, format!("cannot be read: {error}"));
@@ -88,11 +99,20 @@ mod tests {
             "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: r\n  namespace: shop\nspec:\n{indented}"
         );
         for text in [plain, &object] {
-            let groups = load_rules("r.yml", text, &LoadOptions::default()).unwrap();
+            let groups = load_rules("r.yml", text, &LoadOptions::default()).unwrap().groups;
             assert_eq!((groups.len(), groups[0].rules[0].name.as_str()), (1, "a"), "{text}");
             let wrong = text.replace("expr: b", "expr: b(");
             let error = load_rules("r.yml", &wrong, &LoadOptions::default()).unwrap_err();
             assert!(error.to_string().contains("r.yml"), "{error}");
         }
+    }
+    #[test]
+    fn a_field_of_a_manifest_that_nothing_reads_is_told() {
+        let text = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: x}\nspec:\n  groups:\n  - name: g\n    \
+                    intervall: 5s\n    rules: [{record: a, expr: b}]\n";
+        let warnings = load_rules("a.yaml", text, &LoadOptions::default()).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let told = warnings[0].to_string();
+        assert!(told.contains("a.yaml:7") && told.contains("intervall"), "{told}");
     }
 }

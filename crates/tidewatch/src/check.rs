@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use clap::{Args, Subcommand};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use tidewatch_manifest::{PrometheusConfig, load_text};
+use tidewatch_manifest::PrometheusConfig;
 use tidewatch_rules::{LoadOptions, check_identities, matching_files};
-use tidewatch_ruletest::load_rules;
+use tidewatch_ruletest::{LoadedRules, load_rules};
 
 /// Settings of `check`.
 #[derive(Args, Debug)]
@@ -97,10 +97,11 @@ fn check_rules(file: &Path, options: &LoadOptions) -> bool {
     };
     println!("Checking {name}");
     let checked = read(file).map_err(|error| format!("{name}: cannot be read: {error}")).and_then(|text| {
-        for warning in manifest_warnings(&name, &text) {
+        let LoadedRules { groups, warnings } =
+            load_rules(&name, &text, options).map_err(|errors| errors.to_string())?;
+        for warning in warnings {
             println!("  WARNING: {warning}");
         }
-        let groups = load_rules(&name, &text, options).map_err(|errors| errors.to_string())?;
         check_identities(&groups).map_err(|errors| errors.to_string())?;
         Ok(groups.iter().map(|group| group.rules.len()).sum::<usize>())
     });
@@ -109,15 +110,6 @@ fn check_rules(file: &Path, options: &LoadOptions) -> bool {
         Err(error) => eprintln!("  FAILED:\n{error}\n"),
     }
     checked.is_ok()
-}
-
-/// What a manifest has and nothing reads, such as a misspelt field; none for a file of rules, in which that is a mistake.
-fn manifest_warnings(name: &str, text: &str) -> Vec<String> {
-    if !text.lines().any(|line| line.starts_with("kind:")) {
-        return Vec::new();
-    }
-    let manifests = load_text(name, text).unwrap_or_default();
-    manifests.warnings.iter().map(ToString::to_string).collect()
 }
 
 /// Checks a configuration of Alertmanager; whether nothing is wrong with it.
@@ -186,18 +178,6 @@ fn read(file: &Path) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_field_of_a_manifest_that_nothing_reads_is_told() {
-        let text = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: x}\nspec:\n  groups:\n  - name: g\n    \
-                    intervall: 5s\n    rules: [{record: a, expr: b}]\n";
-        let warnings = manifest_warnings("a.yaml", text);
-        assert!(
-            warnings.len() == 1 && warnings[0].contains("a.yaml:7") && warnings[0].contains("intervall"),
-            "{warnings:?}"
-        );
-        assert!(manifest_warnings("rules.yml", "groups: []").is_empty());
-    }
 
     #[test]
     fn files_are_checked_with_the_rules_they_name() {

@@ -8,12 +8,11 @@ use super::postable::PostableAlerts;
 use super::reply::Refusal;
 use super::source::Source;
 use super::{asked, body};
-use crate::json::{push_escaped_text, push_labels, push_list, push_text};
+use crate::json::{push_escaped_text, push_labels, push_list, push_text, push_texts_by_name};
 use crate::parameters::Parameters;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tidewatch_model::Labels;
 use tidewatch_notify::{AlertProblem, AlertView, GroupView};
 
 /// Bytes an alert takes in JSON, about.
@@ -72,7 +71,7 @@ fn refusal(problems: &[AlertProblem]) -> Refusal {
 fn push_alert(out: &mut Vec<u8>, view: &AlertView) {
     let AlertView { alert, updated_at, fingerprint, receivers, state, .. } = view;
     out.extend_from_slice(b"{\"annotations\":");
-    push_escaped_labels(out, &alert.annotations);
+    push_texts_by_name(out, alert.annotations.iter(), push_escaped_text);
     let ends_at = written(alert.ends_at);
     out.extend_from_slice(format!(",\"endsAt\":\"{ends_at}\",\"fingerprint\":\"{fingerprint}\"").as_bytes());
     out.extend_from_slice(b",\"receivers\":");
@@ -94,7 +93,7 @@ fn push_alert(out: &mut Vec<u8>, view: &AlertView) {
         push_escaped_text(out, &alert.generator_url);
     }
     out.extend_from_slice(b",\"labels\":");
-    push_escaped_labels(out, &alert.labels);
+    push_texts_by_name(out, alert.labels.iter(), push_escaped_text);
     out.push(b'}');
 }
 
@@ -113,18 +112,5 @@ fn push_group(out: &mut Vec<u8>, group: &GroupView) {
 fn push_name(out: &mut Vec<u8>, name: &str, push: impl Fn(&mut Vec<u8>, &str)) {
     out.extend_from_slice(b"{\"name\":");
     push(out, name);
-    out.push(b'}');
-}
-
-fn push_escaped_labels(out: &mut Vec<u8>, labels: &Labels) {
-    out.push(b'{');
-    for (at, (name, value)) in labels.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        push_escaped_text(out, name);
-        out.push(b':');
-        push_escaped_text(out, value);
-    }
     out.push(b'}');
 }

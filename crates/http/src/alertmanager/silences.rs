@@ -7,9 +7,8 @@ use super::date_time::written;
 use super::postable::PostableSilence;
 use super::reply::Refusal;
 use super::source::Source;
-use super::status::push_texts;
 use super::{asked, body};
-use crate::json::{push_escaped_text, push_list};
+use crate::json::{push_escaped_text, push_list, push_texts_by_name};
 use crate::parameters::Parameters;
 use axum::body::Body;
 use axum::extract::Path;
@@ -104,7 +103,8 @@ fn push_silence(out: &mut Vec<u8>, view: &SilenceView) {
     out.extend_from_slice(front.as_bytes());
     if !silence.annotations.is_empty() {
         out.extend_from_slice(b"\"annotations\":");
-        push_texts(out, &silence.annotations, push_escaped_text);
+        let annotations = silence.annotations.iter().map(|(name, text)| (&**name, &**text));
+        push_texts_by_name(out, annotations, push_escaped_text);
         out.push(b',');
     }
     out.extend_from_slice(b"\"comment\":");

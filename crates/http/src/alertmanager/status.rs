@@ -8,12 +8,11 @@ use super::date_time::written;
 use super::reply::Refusal;
 use super::source::Source;
 use crate::Shared;
-use crate::json::{push_list, push_text};
+use crate::json::{push_list, push_text, push_texts_by_name};
 use crate::parameters::Parameters;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::json;
-use std::collections::BTreeMap;
 use tidewatch_notify::ReceiverView;
 
 /// The release whose API this is; amtool compares it with its own.
@@ -55,26 +54,8 @@ pub(super) async fn receivers(source: Source, asked: Parameters) -> Result<Respo
 
 fn push_receiver(out: &mut Vec<u8>, receiver: &ReceiverView) {
     out.extend_from_slice(b"{\"labels\":");
-    push_texts(out, &receiver.labels, push_text);
+    push_texts_by_name(out, receiver.labels.iter().map(|(name, text)| (&**name, &**text)), push_text);
     out.extend_from_slice(b",\"name\":");
     push_text(out, &receiver.name);
-    out.push(b'}');
-}
-
-/// Names and texts as an object.
-pub(super) fn push_texts(
-    out: &mut Vec<u8>,
-    texts: &BTreeMap<String, String>,
-    push: impl Fn(&mut Vec<u8>, &str),
-) {
-    out.push(b'{');
-    for (at, (name, text)) in texts.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        push(out, name);
-        out.push(b':');
-        push(out, text);
-    }
     out.push(b'}');
 }

@@ -3,7 +3,7 @@
 //! Input: the autoscalers with their decisions. Output: plain lists. Amounts are given twice: as Kubernetes writes them and
 //! as a number of base units (cores, bytes, percent), so that no client has to read quantities.
 
-use super::{Refusal, answer};
+use super::{Refusal, answer, limit};
 use crate::Shared;
 use crate::kubernetes::{condition, target_kind};
 use crate::parameters::Parameters;
@@ -73,13 +73,7 @@ pub(super) async fn decisions(
     parameters: Parameters,
 ) -> Response {
     on_blocking_thread(move || {
-        let limit = match parameters.get("limit") {
-            "" => DEFAULT_LIMIT,
-            text => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-                let error = format!("limit: {text:?} is not a number from 1 to {MAX_LIMIT}");
-                Refusal { field: Some("limit".to_owned()), ..Refusal::new(StatusCode::BAD_REQUEST, error) }
-            })?,
-        };
+        let limit = limit(&parameters, DEFAULT_LIMIT, MAX_LIMIT)?;
         let found = source(&shared)?.decisions(&namespace, &name, limit);
         let found = found.ok_or_else(|| unknown(&namespace, &name))?;
         let decisions: Vec<Value> = found.iter().map(|decided| as_json(&decided.decision)).collect();

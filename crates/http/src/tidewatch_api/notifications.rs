@@ -2,7 +2,7 @@
 //!
 //! Input: its history, `limit`. Output: notifications, newest first. It holds no address and no secret of a receiver.
 
-use super::{Refusal, answer};
+use super::{Refusal, answer, limit};
 use crate::Shared;
 use crate::parameters::Parameters;
 use crate::reply::on_blocking_thread;
@@ -28,13 +28,7 @@ pub(super) async fn list(
                         --alertmanager.config.file=alertmanager.yml";
             Refusal::new(StatusCode::NOT_FOUND, text)
         })?;
-        let limit = match parameters.get("limit") {
-            "" => DEFAULT_LIMIT,
-            text => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-                let error = format!("limit: {text:?} is not a number from 1 to {MAX_LIMIT}");
-                Refusal { field: Some("limit".to_owned()), ..Refusal::new(StatusCode::BAD_REQUEST, error) }
-            })?,
-        };
+        let limit = limit(&parameters, DEFAULT_LIMIT, MAX_LIMIT)?;
         let found: Vec<Value> =
             alertmanager.history(limit).iter().map(|record| notification(record)).collect();
         Ok::<_, Refusal>(answer(&headers, &json!({ "notifications": found })))
