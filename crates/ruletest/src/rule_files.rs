@@ -106,6 +106,7 @@ mod tests {
             assert!(error.to_string().contains("r.yml"), "{error}");
         }
     }
+
     #[test]
     fn a_field_of_a_manifest_that_nothing_reads_is_told() {
         let text = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: x}\nspec:\n  groups:\n  - name: g\n    \

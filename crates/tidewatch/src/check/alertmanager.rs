@@ -20,10 +20,8 @@ pub(super) struct Report {
 /// Checks the text of `file`.
 pub(super) fn check(file: &Path, text: &str) -> Report {
     let mut lines = format!("Checking '{}'", file.display());
-    let config = found(file, text).and_then(|(path, text)| {
-        let config = Config::parse(&path, &text).map_err(|errors| errors.to_string())?;
-        Ok(config)
-    });
+    let config = found(file, text)
+        .and_then(|(path, text)| Config::parse(&path, &text).map_err(|errors| errors.to_string()));
     let config = match config {
         Ok(config) => config,
         Err(error) => {

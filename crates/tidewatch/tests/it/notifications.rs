@@ -78,9 +78,9 @@ fn a_kill_loses_no_alert_repeats_none_and_leaves_silences() {
     assert_eq!(status, 200, "{set}");
     let id = set["silenceID"].as_str().unwrap().to_owned();
     eventually("the first notification", || (people.told("LightIsOn", "firing") == 1).then_some(()));
-    // which was told before the silence was there
-    let heat = people.told("Heat", "firing");
     pass(&product, &clock, 3);
+    // some may have been told before the silence was there
+    let heat = people.told("Heat", "firing");
     // the log of notifications is written once they were taken
     eventually("what was told", || {
         let (_, told) = ask(&product, "GET", "/api/tidewatch/v1/notifications?limit=1000", None);
