@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("tidewatch: {failure}");
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

@@ -287,3 +287,30 @@ impl Drop for Unmount {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
+
+#[test]
+fn checks_of_files_end_with_promtools_and_amtools_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let check = |arguments: &[&str], expected: i32, words: &str| {
+        let (code, out, err) = run(&[&["check"], arguments].concat());
+        assert_eq!(code, Some(expected), "{arguments:?}: {out}{err}");
+        assert!(format!("{out}{err}").contains(words), "{arguments:?}: {out}{err}");
+    };
+    let wrong = write("wrong.yml", "groups: [{name: g, rules: [{record: a, expr: 'b('}]}]");
+    let twice =
+        write("twice.yml", "groups: [{name: g, rules: [{record: a, expr: b}, {record: a, expr: c}]}]");
+    check(&["rules", &twice], 0, "1 duplicate rule(s) found");
+    check(&["rules", "--lint-fatal", &twice], 3, "--lint found something in 1 of 1 files");
+    check(&["rules", "--lint-fatal", "--lint=none", &twice], 0, "SUCCESS: 2 rules found");
+    check(&["rules", "--lint-fatal", &twice, &wrong], 1, "wrong.yml");
+    check(&["rules", "--lint=nosuch", &twice], 2, "[possible values: duplicate-rules, all, none]");
+    let slow = write("slow.yml", "scrape_configs: [{job_name: a, scrape_interval: 10m}]");
+    check(&["config", "--lint-fatal", &slow], 0, "is valid prometheus config file syntax");
+    check(&["config", "--lint-fatal", "--lint=too-long-scrape-interval", &slow], 3, "job: a, interval: 10m");
+    let nobody = write("am.yml", "route: {receiver: x}\nreceivers: [{name: a}]\n");
+    check(&["alertmanager", &nobody], 1, "undefined receiver");
+}
