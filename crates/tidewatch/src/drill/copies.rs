@@ -11,12 +11,19 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tidewatch_model::format_duration;
 
 /// The image of the pod that has a certificate.
 const CERTIFICATE_IMAGE: &str = "tidewatch-drill-certificate";
 
 /// How long what scales to none waits before it does: KEDA's usual 5 minutes would be most of a drill.
 const COOLDOWN_SECONDS: u64 = 20;
+
+/// What keeps it from scaling to none as long as the usual traffic lasts: a quick consumer's lag is 0 most of the times it is polled.
+/// As a target per replica the rate is so far from the threshold that it never asks for a second one.
+const WORK_THRESHOLD: &str = "1000000";
+/// How long after the last task there counts as being no work, at least.
+const WORK_WINDOW: Duration = Duration::from_secs(60);
 
 /// Writes the copies into `folder` and gives the settings file for `tidewatch up`.
 ///
@@ -114,11 +121,23 @@ fn prepare(document: &mut Value, shortening: Shortening, webhook: &str) -> bool 
         Some("ScaledObject") => {
             document["spec"]["minReplicaCount"] = json!(0);
             document["spec"]["cooldownPeriod"] = json!(COOLDOWN_SECONDS);
+            if let Some(triggers) = document["spec"]["triggers"].as_array_mut() {
+                triggers.push(work(shortening));
+            }
             true
         }
         Some("Secret" | "ConfigMap") => notification_configs(document, shortening, webhook),
         _ => false,
     }
+}
+
+/// A trigger that is active while tasks are created.
+fn work(shortening: Shortening) -> Value {
+    let window = format_duration(shortening.window(WORK_WINDOW * 5).max(WORK_WINDOW));
+    let query = format!("sum(rate(tasks_created_total[{window}]))");
+    // the address is that of the stack itself, whatever is written
+    let metadata = json!({"serverAddress": "http://localhost", "query": query, "threshold": WORK_THRESHOLD});
+    json!({"type": "prometheus", "metadata": metadata})
 }
 
 /// Changes what looks like Alertmanager's configuration in a Secret or ConfigMap.
@@ -210,7 +229,7 @@ mod tests {
     use super::*;
 
     const MANIFESTS: &str = "# a comment\n---\nkind: Deployment\nmetadata: {name: web} # stays\n---\n\
-        kind: ScaledObject\nspec: {minReplicaCount: 1}\n---\nkind: Secret\nstringData:\n  alertmanager.yaml: |\n    \
+        kind: ScaledObject\nspec: {minReplicaCount: 1, triggers: [{type: cpu}]}\n---\nkind: Secret\nstringData:\n  alertmanager.yaml: |\n    \
         route:\n      receiver: people\n      group_wait: 30s\n      routes:\n      - receiver: none\n        \
         mute_time_intervals: [nights]\n    receivers:\n    - name: people\n      slack_configs: [{api_url_file: /x}]\n    \
         - name: none\n    inhibit_rules: [{equal: [a]}]\n";
@@ -247,12 +266,14 @@ mod tests {
             "receivers": [receiver("people"), receiver("none")],
         });
         assert_eq!(config, expected);
-        assert!(
-            text.contains(
-                "{\"kind\":\"ScaledObject\",\"spec\":{\"minReplicaCount\":0,\"cooldownPeriod\":20}}"
-            ),
-            "{text}"
-        );
+        let scaled = text.split("---\n").find(|text| text.contains("ScaledObject")).unwrap();
+        let work = json!({"type": "prometheus", "metadata": {
+            "serverAddress": "http://localhost", "query": "sum(rate(tasks_created_total[1m]))", "threshold": "1000000",
+        }});
+        let expected = json!({"kind": "ScaledObject", "spec": {
+            "minReplicaCount": 0, "triggers": [{"type": "cpu"}, work], "cooldownPeriod": 20,
+        }});
+        assert_eq!(serde_json::from_str::<Value>(scaled).unwrap(), expected);
     }
 
     #[test]
