@@ -368,13 +368,19 @@ async fn counters_rise_with_use_and_begin_anew_with_each_run() {
     assert_eq!((first.pod.name.as_str(), first.container.as_str()), (pod.pod.name.as_str(), "main"));
     assert_eq!((first.restarts, first.pod.labels["app"].as_str()), (0, "web"));
     assert!(first.working_set_bytes > 100_000, "{first:?}");
-    ask(&pod, "/spin/300");
-    let second = reading().unwrap();
-    assert!(second.cpu_seconds_total >= first.cpu_seconds_total + 0.2, "{first:?} {second:?}");
+    // on a busy machine a spin of 300 ms is less of processor time
+    let spin = || {
+        ask(&pod, "/spin/300");
+        reading().filter(|reading| reading.cpu_seconds_total >= first.cpu_seconds_total + 0.2)
+    };
+    let second = world.until("use of a processor", spin).await;
     assert_eq!(second.started_ms, first.started_ms);
     ask(&pod, "/exit/1");
     let again = world.until("a new run", || reading().filter(|reading| reading.restarts == 1)).await;
-    assert!(again.started_ms > first.started_ms && again.cpu_seconds_total < 0.2, "{again:?}");
+    assert!(
+        again.started_ms > first.started_ms && again.cpu_seconds_total < second.cpu_seconds_total,
+        "{again:?}"
+    );
     let node = world.runtime.node_usage();
     assert_eq!(node.name, world.runtime.node_name());
     assert!(node.cpu_seconds_total > 1.0 && node.working_set_bytes > 10_000_000, "{node:?}");
