@@ -27,7 +27,10 @@ function ruleFile(manifest) {
     .replace(/(?<=^\s+(?:- )?interval: )\S+/gm, '2s');
 }
 
-/** Alertmanager's configuration in the Secret, with shorter waits and all receivers at one address. */
+/**
+ * Alertmanager's configuration in the Secret, with shorter waits and all receivers at one address. Repeats fall due a second before a
+ * group's turn: due at the very turn, they are told then or a turn later, as milliseconds have it, by Alertmanager too.
+ */
 function notifications(url, at) {
   const text = readFileSync('kubernetes/monitoring/alertmanager-config.yaml', 'utf8').split('alertmanager.yaml: |\n')[1].replace(/^ {4}/gm, '');
   const files = text.matchAll(/\/etc\/alertmanager\/receivers\/(\S+)/g);
@@ -35,7 +38,8 @@ function notifications(url, at) {
   for (const [, name] of files) writeFileSync(join(at, 'receivers', name), `${url}/${name}`);
   return text
     .replaceAll('/etc/alertmanager/receivers', join(at, 'receivers'))
-    .replace(/(?<=(?:group_wait|group_interval|repeat_interval): )\S+/g, shorter);
+    .replace(/(?<=(?:group_wait|group_interval|repeat_interval): )\S+/g, shorter)
+    .replace(/(?<=repeat_interval: )(\d+)s/g, (_, seconds) => `${seconds - 1}s`);
 }
 
 /** A job for each target, with the labels that it has in the application. */
