@@ -278,7 +278,7 @@ fn tail_within(path: &Path, lines: Option<usize>, most: u64) -> io::Result<Vec<u
     Ok(out)
 }
 
-/// The last bytes of a file, from the beginning of a line.
+/// The last bytes of a file, from the beginning of a line to the end of one: the last line may be half written.
 fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -286,6 +286,7 @@ fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(start))?;
     let mut text = Vec::new();
     file.take(most).read_to_end(&mut text)?;
+    text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
     if start > 0 {
         let first = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |end| end + 1);
         text.drain(..first);
@@ -325,6 +326,19 @@ mod tests {
         let stamp = String::from_utf8_lossy(&first[..40]).into_owned();
         assert!(stamp.as_bytes()[10] == b'T' && &stamp[29..40] == "Z stdout F ", "{stamp}");
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_is_half_written_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_of(folder.path(), 0);
+        let line = "2026-11-22T19:04:13.123456789Z stdout F a line\n";
+        for half in 0..line.len() {
+            fs::write(&path, line.to_owned() + &line[..half]).unwrap();
+            assert_eq!(tail(&path, Some(1)).unwrap(), b"a line\n", "{half} bytes of the next");
+            fs::write(&path, &line[..half]).unwrap();
+            assert_eq!(tail(&path, None).unwrap(), b"", "{half} bytes of the first");
+        }
     }
 
     #[test]
