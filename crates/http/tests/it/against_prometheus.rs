@@ -5,7 +5,7 @@
 
 use crate::client::{Reply, send};
 use crate::served::{eventually, serve, state_over};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -133,8 +133,7 @@ fn installed() -> Option<PathBuf> {
 fn start(program: PathBuf) -> Peer {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("prometheus.yml"), "scrape_configs: []\n").unwrap();
-    // The port is free again for a moment before the peer takes it; nothing else here asks for fixed ports.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = tidewatch_testkit::unused_address();
     let child = Command::new(program)
         .current_dir(folder.path())
         .args([

@@ -41,8 +41,8 @@ async fn failures_are_told_by_kind() {
 
 #[tokio::test]
 async fn a_port_without_a_server_makes_every_request_fail_without_looking_fast() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let report = report(&load(&format!("http://127.0.0.1:{port}/"), "50/s:1s")).await.unwrap();
+    let address = tidewatch_testkit::unused_address();
+    let report = report(&load(&format!("http://{address}/"), "50/s:1s")).await.unwrap();
     assert_eq!(report.totals.errors_by_kind, BTreeMap::from([("connect".to_owned(), 50)]));
     assert_eq!((report.totals.sent, report.latency.count), (0, 0));
 }

@@ -7,7 +7,7 @@ use crate::answer::Reply;
 use crate::data::START;
 use crate::queries::Question;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use tidewatch_testkit::Memory;
 
 pub(crate) struct Peer {
     child: Child,
-    address: String,
+    address: SocketAddr,
     folder: PathBuf,
 }
 
@@ -55,12 +55,10 @@ fn snappy(bytes: &[u8]) -> Vec<u8> {
 
 impl Peer {
     pub(crate) fn start(program: &str) -> Self {
-        let port =
-            TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port();
         let folder = std::env::temp_dir().join(format!("promql-conformance-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         std::fs::write(folder.join("prometheus.yml"), "").expect("an empty configuration");
-        let address = format!("127.0.0.1:{port}");
+        let address = tidewatch_testkit::unused_address();
         let child = Command::new(program)
             .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
@@ -85,7 +83,7 @@ impl Peer {
     }
 
     fn http(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Option<(u16, Vec<u8>)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let mut stream = TcpStream::connect(self.address).ok()?;
         let mut request =
             format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {}\r\n", body.len());
         for header in headers {

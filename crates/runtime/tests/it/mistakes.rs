@@ -99,7 +99,7 @@ async fn a_missing_working_directory_is_not_mistaken_for_a_missing_program() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listening_on_all_addresses_is_told_with_the_remedy() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = tidewatch_testkit::unused_address().port();
     let container = format!("env: [{{name: HOST, value: 0.0.0.0}}, {{name: PORT, value: '{free}'}}]\n");
     let world = World::start(&deployment("wide", 2, "", &container), &serves("wide"), &[]);
     let event = world.event("ListensOnAllAddresses").await;

@@ -15,7 +15,7 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts it on a free port and waits until it is ready.
     pub(crate) fn start(config: &Path, data: &Path) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = tidewatch_testkit::unused_address();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
