@@ -3,7 +3,7 @@
 //! Runs when `prometheus` is on the PATH, otherwise says that it did not. Neither side has samples, so what is compared
 //! is everything but data: parameters, limits, error texts, notation of numbers, empty answers.
 
-use crate::client::{Reply, send};
+use crate::client::{Reply, send, status};
 use crate::served::{eventually, serve, state_over};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -155,9 +155,10 @@ async fn calls_without_data_are_answered_alike() {
         return;
     };
     let peer = start(program);
+    // Before the peer listens, a connection may still be taken and reset: a process that is just being started by another
+    // test holds a copy of the listener that found the free port, until its program runs.
     eventually("the peer is ready", async || {
-        let open = tokio::net::TcpStream::connect(peer.address).await.is_ok();
-        open && send(peer.address, "GET", "/-/ready", &[], b"").await.status == 200
+        status(peer.address, "/-/ready").await.is_ok_and(|status| status == 200)
     })
     .await;
     let mut state = state_over(Arc::new(tidewatch_testkit::Memory::default()));

@@ -1,6 +1,7 @@
 //! A plain HTTP/1.1 client, so that nothing is hidden between a test and the wire.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -40,6 +41,16 @@ pub(crate) async fn send(
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     parse(&answer)
+}
+
+/// The status of an answer; an error when nobody answers, or nobody yet.
+pub(crate) async fn status(address: SocketAddr, target: &str) -> io::Result<u16> {
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("GET {target} HTTP/1.1\r\nConnection: close\r\nHost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(parse(&answer).status)
 }
 
 /// Sends a request and leaves the connection open.

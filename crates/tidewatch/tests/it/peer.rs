@@ -1,6 +1,6 @@
 //! A real Prometheus beside the product, and the comparison of their answers.
 
-use crate::product::{eventually, get};
+use crate::product::{Caller, eventually, get};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,9 +26,9 @@ impl Prometheus {
             .spawn()
             .unwrap();
         let prometheus = Self { child, url: format!("http://{free}") };
+        let (caller, ready) = (Caller::new(), format!("{}/-/ready", prometheus.url));
         eventually("a ready Prometheus", || {
-            std::net::TcpStream::connect(free).ok()?;
-            (get(&format!("{}/-/ready", prometheus.url)).0 == 200).then_some(())
+            caller.ask("GET", &ready, &[], None).filter(|(status, _)| *status == 200).map(drop)
         });
         prometheus
     }
